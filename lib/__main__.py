@@ -1,0 +1,209 @@
+"""The command line: run studies, report them, look at their state, get data."""
+
+import argparse
+import json
+import signal
+import sys
+from pathlib import Path
+
+EPILOG = """STUDY is the stem of a file in parameters/ (demo, quick, homework, ...) or the path of a .yaml file.
+Exit status: 0 all good; 1 some run failed; 2 bad input, nothing was started; 130 Ctrl-C; 143 SIGTERM."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command and returns its exit status; a user's mistake is one line on stderr and status 2."""
+    from lib.settings import UserError
+
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        return options.command(options)
+    except UserError as error:
+        print(f"latent-report: {error}", file=sys.stderr)
+        return getattr(error, "status", 2)
+    except KeyboardInterrupt as interrupt:
+        print("latent-report: stopped; what was finished stays finished, run again to go on", file=sys.stderr)
+        return 143 if interrupt.args else 130
+    except BrokenPipeError:  # as in `latent-report status demo | head`
+        sys.stderr.close()
+        return 1
+
+
+def _terminated(number, frame):
+    raise KeyboardInterrupt(number)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="latent-report",
+        description="See and measure what latent dimension and model complexity do to a VAE, a GAN and a WGAN.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = _command(commands, "run", _run, "run what is missing or stale, then build the report")
+    run.add_argument("--workers", type=_positive, metavar="N", help="runs side by side (default: one a core)")
+    run.add_argument("--dry-run", action="store_true", help="say what would run, and for how long; run nothing")
+    run.add_argument("--force", action="store_true", help="run everything, also what is done")
+    run.add_argument("--fail-fast", action="store_true", help="stop at the first run that fails")
+    run.add_argument("--no-report", action="store_true", help="do not build the report")
+    run.add_argument("--strict", action="store_true", help="exit 1 when the report has gaps")
+
+    report = _command(commands, "report", _report, "rebuild only the HTML")
+    report.add_argument("--strict", action="store_true", help="exit 1 when the report has gaps")
+    status = _command(commands, "status", _status, "a table of the runs and their states")
+    status.add_argument("--json", action="store_true", help="for programs")
+    export = _command(commands, "export", _export, "write a YAML file a run, and a run.sh of plain papermill lines")
+    export.add_argument("folder", type=Path, metavar="DIR")
+
+    datasets = commands.add_parser("data", help="list, fetch or verify datasets")
+    datasets.add_argument("action", choices=["list", "fetch", "verify"])
+    datasets.add_argument("name", nargs="?", metavar="NAME|PATH")
+    datasets.set_defaults(command=_data)
+    return parser
+
+
+def _command(commands, name: str, function, help_text: str) -> argparse.ArgumentParser:
+    """A command on a study, with the options that all of these share."""
+    command = commands.add_parser(name, help=help_text, description=help_text)
+    command.add_argument("study", metavar="STUDY")
+    command.add_argument("--out", metavar="DIR", help="the study's folder (default: reports/STUDY)")
+    command.add_argument(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="a setting for every run that has it; may be repeated",
+    )
+    command.set_defaults(command=function)
+    return command
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, found {text!r}")
+    return int(text)
+
+
+def _study(options, download: bool = False, check_data: bool = True):
+    """The checked study; with `download`, its datasets are fetched when they are not there yet."""
+    import yaml
+
+    from lib import data
+    from lib.settings import UserError
+    from lib.study import plan
+
+    try:
+        overrides = {name: yaml.safe_load(value) for name, value in options.parameters}
+    except (yaml.YAMLError, ValueError):
+        raise UserError(f"-p: cannot read the value of one of {[name for name, _ in options.parameters]}") from None
+    study = plan.read(options.study, overrides, options.out, check_data=check_data)
+    for dataset in dict.fromkeys(run.settings.dataset for run in study.runs) if download else ():
+        if dataset in data.SOURCES:
+            data.fetch(dataset)
+    return study
+
+
+def _run(options) -> int:
+    from contextlib import nullcontext
+
+    from lib import runs
+    from lib.study import batch
+
+    study = _study(options, download=not options.dry_run)
+    with nullcontext() if options.dry_run else batch.locked(study):
+        states = batch.states(study)
+        todo = [run for run in study.runs if options.force or states[run.name][0] != "done"]
+        workers, threads = batch.workers_and_threads(len(todo), options.workers)
+        seconds = sum(batch.estimate(run, threads) for run in todo) / workers
+        print(
+            f"{study.title}: {len(study.runs)} runs, {len(study.runs) - len(todo)} done, {len(todo)} to do"
+            + (f" with {workers} workers of {threads} threads, about {runs.duration(seconds)}" if todo else ""),
+            flush=True,
+        )
+        if options.dry_run:
+            for run in todo:
+                state, why = states[run.name]
+                print(f"  {run.name}  {state}{': ' + why if why else ''}")
+            return 0
+        return _run_and_report(study, todo, workers, threads, options)
+
+
+def _run_and_report(study, todo, workers, threads, options) -> int:
+    from lib import data
+    from lib.settings import UserError
+    from lib.study import batch
+
+    for dataset in {run.settings.dataset for run in todo} - {"digits", "shapes"}:
+        data.verify(dataset)  # a damaged file is found now, not by every run
+    failed = batch.run_all(study, todo, workers, threads, options.fail_fast) if todo else {}
+    for name, cause in failed.items():
+        print(f"latent-report: {name} failed: {cause}", file=sys.stderr)
+    if options.no_report:
+        return 1 if failed else 0
+    try:
+        return _build(study, options.strict) or bool(failed)
+    except UserError as error:  # not status 2: something has run
+        print(f"latent-report: {error}", file=sys.stderr)
+        return 1
+
+
+def _build(study, strict: bool) -> int:
+    from lib.study import report
+
+    print(f"report: {report.build(study, strict=strict)}")
+    return 0
+
+
+def _report(options) -> int:
+    study = _study(options, check_data=False)
+    return _build(study, options.strict)
+
+
+def _status(options) -> int:
+    from lib.study import batch
+
+    study = _study(options, check_data=False)
+    states = batch.states(study)
+    if options.json:
+        rows = [{"run": name, "state": state, "why": why} for name, (state, why) in states.items()]
+        print(json.dumps(rows, indent=1))
+        return 0
+    width = max(map(len, states))
+    for name, (state, why) in states.items():
+        print(f"{name:{width}}  {state:7}  {why}".rstrip())
+    kinds = [state for state, _ in states.values()]
+    print(f"{len(kinds)} runs: " + ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)))
+    return 0
+
+
+def _export(options) -> int:
+    from lib.study import batch
+
+    study = _study(options)
+    print(f"{len(study.runs)} runs: sh {batch.export(study, options.folder)}")
+    return 0
+
+
+def _data(options) -> int:
+    from lib import data
+    from lib.settings import UserError
+
+    if options.action == "list":
+        print(data.listing())
+        return 0
+    if not options.name:
+        raise UserError(
+            f"data {options.action}: expected a NAME or PATH, one of {', '.join(data.BUILT_IN)} or an .npz file"
+        )
+    if options.action == "fetch":
+        print(data.fetch(options.name))
+    print(data.verify(options.name))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""Imports TensorFlow and Keras quietly: `from lib.backend import keras, tf`.
+
+Some of TensorFlow's start-up notes ignore TF_CPP_MIN_LOG_LEVEL (seen with 2.21) and go straight to file descriptor 2,
+which ipykernel shows in the notebook: during the import that descriptor leads nowhere. Errors are exceptions and stay.
+"""
+
+import os
+import sys
+
+if "tensorflow" not in sys.modules:
+    _stderr, _nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(_nowhere, 2)
+    try:
+        import tensorflow as tf
+
+        for _gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(_gpu, True)  # the default takes the whole device
+    finally:
+        os.dup2(_stderr, 2)
+        os.close(_stderr)
+        os.close(_nowhere)
+
+import keras
+import tensorflow as tf
+
+__all__ = ["keras", "tf"]

@@ -1,0 +1,359 @@
+"""Arrays in, a Figure out; nothing else: no training, no sampling, no saving, no global state of pyplot.
+
+A figure knows what it shows in words (`alt`) and displays itself as a PNG of two pixels per CSS pixel, so that
+notebooks need no backend and pages get alternative text.
+"""
+
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import figure, patheffects, rc_context
+from matplotlib.ticker import MaxNLocator
+
+# Okabe & Ito (2008) for lines, Tol's "muted" and black for classes: both are told apart by colour-blind readers.
+LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+CLASSES = ("#332288", "#CC6677", "#117733", "#88CCEE", "#999933", "#AA4499", "#44AA99", "#882255", "#DDCC77", "#000000")
+GREY = "#6b7280"
+PIXELS_PER_INCH = 100  # CSS pixels
+STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.labelcolor": "#374151",
+    "axes.edgecolor": "#9ca3af",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e5e7eb",
+    "grid.linewidth": 0.8,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "lines.linewidth": 1.8,
+    "legend.frameon": False,
+}
+LABELS = {
+    "loss": "loss (−ELBO)",
+    "reconstruction": "reconstruction",
+    "kl": "KL",
+    "d_loss": "discriminator",
+    "g_loss": "generator",
+    "critic_loss": "critic",
+    "jsd": "JSD estimate",
+    "emd": "EMD estimate",
+}
+UNITS = {"vae": "nats per image", "gan": "nats", "wgan": "critic's own units"}
+CURVES = {"vae": (("loss", "reconstruction"), ("kl",)), "gan": (("jsd",),), "wgan": (("emd",),)}
+LOSSES = {"vae": CURVES["vae"], "gan": (("d_loss", "g_loss"),), "wgan": (("critic_loss", "g_loss"),)}
+LEVELS = {"jsd": {"log 2, the most it can be": math.log(2)}, "emd": {"zero": 0.0}}
+
+FRAME = {"left": 0.125, "right": 0.79, "bottom": 0.15, "top": 0.91, "hspace": 0.12}  # alike: figures stand side by side
+
+History = dict[str, list[float]]
+
+
+class Figure(figure.Figure):
+    """A matplotlib Figure that displays itself; `alt` says in words what it shows."""
+
+    alt = ""
+
+    def png(self) -> bytes:
+        """The figure as a PNG, at twice the CSS pixels."""
+        file = io.BytesIO()
+        self.savefig(file, format="png", dpi=2 * PIXELS_PER_INCH, metadata={"Software": None})
+        return file.getvalue()
+
+    def svg(self) -> bytes:
+        """The figure as an SVG, the same bytes each time."""
+        file = io.BytesIO()
+        with rc_context({"svg.hashsalt": "latent-report"}):
+            self.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+        return file.getvalue()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in CSS pixels."""
+        return tuple(round(inches * PIXELS_PER_INCH) for inches in self.get_size_inches())
+
+    def _repr_png_(self):
+        return self.png(), {"width": self.size[0], "height": self.size[1], "alt": self.alt}
+
+
+# ---- images --------------------------------------------------------------------------------------
+
+
+def mosaic(images, columns: int = 10, gap: int = 1) -> np.ndarray:
+    """Images in rows, with white gaps and white where the last row ends early.
+
+    Args:
+        images: [N, H, W, C] with C 1 or 3, uint8 or float in [0, 1].
+
+    Returns:
+        uint8 [rows * (H + gap) - gap, columns * (W + gap) - gap, 3].
+    """
+    images = _pixels(images)
+    count, height, width, _ = images.shape
+    columns = max(1, min(columns, count))
+    rows = math.ceil(count / columns)
+    canvas = np.full((rows * (height + gap), columns * (width + gap), 3), 255, np.uint8)
+    for index, image in enumerate(images):
+        top, left = index // columns * (height + gap), index % columns * (width + gap)
+        canvas[top : top + height, left : left + width] = image
+    return canvas[: rows * (height + gap) - gap, : columns * (width + gap) - gap]
+
+
+@rc_context(STYLE)
+def gallery(images, columns: int = 10, title: str = "") -> Figure:
+    """A grid of images.
+
+    Args:
+        images: [N, H, W, C], uint8 or float in [0, 1].
+    """
+    canvas = mosaic(images, columns)
+    head = 26 if title else 0
+    scale = _scale(canvas.shape[1], 580)
+    drawn = _sized(canvas.shape[1] * scale, canvas.shape[0] * scale + head)
+    _show(drawn.add_axes((0, 0, 1, 1 - head / drawn.size[1])), canvas).set_title(title)
+    drawn.alt = f"{len(images)} images in {math.ceil(len(images) / columns)} rows" + (f": {title}" if title else "")
+    return drawn
+
+
+def interpolation(images) -> Figure:
+    """Images [N, H, W, C] in one row, as a walk through the latent space decodes to."""
+    drawn = gallery(images, columns=len(images))
+    drawn.alt = f"{len(images)} images in one row, from one latent point to another"
+    return drawn
+
+
+@rc_context(STYLE)
+def reconstructions(originals, decoded) -> Figure:
+    """Originals above what encoder and decoder make of them, both [N, H, W, C]."""
+    canvas = mosaic(np.concatenate([_pixels(originals), _pixels(decoded)]), columns=len(originals))
+    scale, margin = _scale(canvas.shape[1], 520), 64
+    drawn = _sized(canvas.shape[1] * scale + margin, canvas.shape[0] * scale)
+    share = margin / drawn.size[0]
+    _show(drawn.add_axes((share, 0, 1 - share, 1)), canvas)
+    for height, name in ((0.75, "original"), (0.25, "decoded")):
+        drawn.text(share * 0.9, height, name, ha="right", va="center", color=GREY)
+    drawn.alt = f"{len(originals)} test images above their reconstructions"
+    return drawn
+
+
+@rc_context(STYLE)
+def plane(images, ticks) -> Figure:
+    """The decoded plane of two latents.
+
+    Args:
+        images: [n * n, H, W, C], row by row, the first row with the largest z2.
+        ticks: [n] ascending values of z1, and of z2.
+    """
+    count = len(ticks)
+    drawn = Figure(figsize=(4.3, 4.3))
+    drawn.subplots_adjust(left=0.13, right=0.98, bottom=0.13, top=0.98)
+    axes = drawn.add_subplot()
+    axes.imshow(mosaic(images, count, gap=0), extent=(0, count, 0, count), interpolation="nearest")
+    centres, names = np.arange(count) + 0.5, [f"{tick:.1f}".replace("-0.0", "0.0") for tick in ticks]
+    axes.set_xticks(centres, names)
+    axes.set_yticks(centres, names)
+    axes.set(xlabel="z1", ylabel="z2")
+    axes.grid(False)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    drawn.alt = f"Images decoded on a {count} by {count} grid over two latents, each from {names[0]} to {names[-1]}"
+    return drawn
+
+
+# ---- points --------------------------------------------------------------------------------------
+
+
+@rc_context(STYLE)
+def latent_map(points, labels=None, axes_names: Sequence[str] = ("first axis", "second axis")) -> Figure:
+    """Where images lie in the latent space.
+
+    Args:
+        points: [N, 2].
+        labels: [N] classes, or None.
+        axes_names: of what the two columns are, two latents or two components of more.
+    """
+    points = np.asarray(points)
+    labels = None if labels is None else np.asarray(labels)
+    classes = [None] if labels is None else np.unique(labels)
+    drawn = Figure(figsize=(4.8, 3.9))
+    drawn.subplots_adjust(left=0.13, right=0.85, bottom=0.13, top=0.97)
+    axes = drawn.add_subplot()
+    marked = np.empty((0, 2))
+    for index, label in enumerate(classes):
+        members = points if label is None else points[labels == label]
+        colour = CLASSES[index % len(CLASSES)]
+        axes.scatter(*members.T, s=7, color=colour, alpha=0.7, linewidths=0, label=label)
+        marked = _mark(axes, np.median(members, axis=0), label, colour, marked, np.ptp(points, axis=0))
+    if labels is not None:
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), title="class", markerscale=2.5, handletextpad=0)
+    axes.set(xlabel=axes_names[0], ylabel=axes_names[1])
+    what = f"coloured by {len(classes)} classes" if labels is not None else "without labels"
+    drawn.alt = f"Scatter of {len(points)} images over {axes_names[0]} and {axes_names[1]}, {what}"
+    return drawn
+
+
+def _mark(axes, centre, label, colour, marked, extent):
+    """Writes a class at its centre, unless another already stands there; returns the centres written at."""
+    near = np.linalg.norm((marked - centre) / np.maximum(extent, 1e-9), axis=1) < 0.05
+    if label is None or near.any():
+        return marked
+    halo = [patheffects.withStroke(linewidth=3, foreground="white")]
+    axes.annotate(label, centre, ha="center", va="center", size=13, weight="bold", color=colour, path_effects=halo)
+    return np.vstack([marked, centre])
+
+
+# ---- curves --------------------------------------------------------------------------------------
+
+
+@rc_context(STYLE)
+def curves(history: History, names: Sequence[str], ylabel: str, references=None, ylim=None, title: str = "") -> Figure:
+    """Numbers by epoch: training solid, its `val_` twin dashed where the history has one.
+
+    Args:
+        history: one number an epoch by name.
+        names: the columns to draw; one that is missing is left out.
+        references: values by label, drawn as horizontal lines.
+    """
+    drawn = Figure(figsize=(5.2, 3))
+    drawn.subplots_adjust(**FRAME)
+    _curves(drawn.add_subplot(), history, names, ylabel, references, ylim, title)
+    drawn.alt = describe(history, names)
+    return drawn
+
+
+@rc_context(STYLE)
+def training(
+    history: History, model: str, like: Sequence[History] = (), losses: bool = False, title: str = ""
+) -> Figure:
+    """A model's own curve: the VAE's loss and its parts, the GAN's JSD below log 2, the WGAN's EMD above zero.
+
+    Args:
+        model: "vae", "gan" or "wgan".
+        like: other histories that the axes must hold too, so that figures side by side have one scale.
+        losses: the networks' losses in place of the JSD or EMD.
+    """
+    groups = (LOSSES if losses else CURVES)[model]
+    drawn = Figure(figsize=(5.2, 3.4 if len(groups) > 1 else 3))
+    _training(drawn, history, model, groups, [history, *like], title)
+    drawn.alt = describe(history, sum(groups, ()))
+    return drawn
+
+
+@rc_context(STYLE)
+def progress(history: History, model: str, images) -> Figure:
+    """A live view of training: its curve so far on the left, images [N, H, W, C] on the right."""
+    drawn = Figure(figsize=(9, 3.4))
+    left, right = drawn.subfigures(1, 2, width_ratios=(1.6, 1))
+    _training(left, history, model, CURVES[model], [history], "")
+    _show(right.add_axes((0, 0.02, 0.98, 0.96)), mosaic(images, math.ceil(math.sqrt(len(images)))))
+    drawn.alt = describe(history, sum(CURVES[model], ()))
+    return drawn
+
+
+def describe(history: History, names: Sequence[str]) -> str:
+    """The first and last value of each curve, in words."""
+    shown = _present(history, names)
+    ends = [f"{LABELS.get(name, name)} from {values[0]:.4g} to {values[-1]:.4g}" for name, values in shown]
+    epochs = max((len(values) for values in history.values()), default=0)
+    return f"By epoch, over {epochs}: " + ", ".join(ends) if ends else "No curve: nothing was recorded"
+
+
+def _training(drawn, history, model, groups, histories, title):
+    grid = {"height_ratios": (3, 1.2)[: len(groups)], **FRAME}
+    rows = drawn.subplots(len(groups), 1, sharex=True, squeeze=False, gridspec_kw=grid)[:, 0]
+    for axes, names, unit in zip(rows, groups, (UNITS[model], "nats"), strict=False):
+        levels = LEVELS.get(names[0], {})
+        _curves(axes, history, names, unit, levels, _limits(histories, names, levels), title)
+    for axes in rows[1:]:
+        axes.set_title("")
+    for axes in rows[:-1]:
+        axes.set_xlabel("")
+
+
+def _curves(axes, history, names, ylabel, references, ylim, title):
+    ends = []
+    for (name, values), colour in zip(_present(history, names), LINES * len(names), strict=False):
+        epochs = range(1, len(values) + 1)
+        marker = "o" if len(values) < 10 else None
+        axes.plot(epochs, values, color=colour, marker=marker, markersize=3, label=name)
+        if validation := history.get(f"val_{name}"):
+            axes.plot(epochs, validation, color=colour, linestyle=(0, (3, 1.5)), linewidth=1.3, label=f"val_{name}")
+        if math.isfinite(values[-1]):
+            ends.append((values[-1], LABELS.get(name, name), colour))
+    for label, value in (references or {}).items():
+        axes.axhline(value, color=GREY, linewidth=1, linestyle=":")
+        axes.annotate(
+            f"{label} ({value:.4g})" if value else label,
+            (0.99 if value else 0.01, value),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, -3 if value else 3),
+            textcoords="offset points",
+            ha="right" if value else "left",
+            va="top" if value else "bottom",
+            color=GREY,
+            size=8,
+        )
+    axes.set(xlabel="epoch", ylabel=ylabel, ylim=ylim)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5 if axes.get_position().height > 0.4 else 3))
+    note = "dashed: validation" if any(f"val_{name}" in history for name in names) else ""
+    axes.set_title(" · ".join(part for part in (title, note) if part), color=GREY, size=8.5 if title else 8)
+    _label_ends(axes, ends)
+
+
+def _label_ends(axes, ends):
+    """Names each curve at its right end, the names pushed apart where the ends are close."""
+    low, high = axes.get_ylim()
+    height = axes.get_position().height * axes.get_figure(root=True).get_figheight() * 72
+    step, place = 12 / height, -math.inf
+    for value, label, colour in sorted(ends):
+        at = (value - low) / ((high - low) or 1)
+        place = max(at, place + step)
+        where = {"xycoords": "axes fraction", "xytext": (5, 0), "textcoords": "offset points", "va": "center"}
+        axes.annotate(label, (1, place), color=colour, **where)
+
+
+def _present(history, names):
+    return [(name, history[name]) for name in names if history.get(name)]
+
+
+def _limits(histories, names, levels):
+    """What holds every curve and level, with a margin; None where there is nothing."""
+    columns = [column for name in names for column in (name, f"val_{name}")]
+    values = [value for history in histories for column in columns for value in history.get(column, ())]
+    values = [value for value in [*values, *levels.values()] if math.isfinite(value)]
+    if not values:
+        return None
+    low, high = min(values), max(values)
+    margin = 0.06 * (high - low) or 0.5
+    return low - margin, high + margin
+
+
+# ---- helpers -------------------------------------------------------------------------------------
+
+
+def _pixels(images) -> np.ndarray:
+    """[N, H, W, C], uint8 or float in [0, 1] -> uint8."""
+    images = np.asarray(images)
+    return images if images.dtype == np.uint8 else np.round(np.clip(images, 0, 1) * 255).astype(np.uint8)
+
+
+def _scale(width: int, wanted: int) -> int:
+    """The whole number of CSS pixels per image pixel that comes nearest to the wanted width: pixels stay square."""
+    return max(1, round(wanted / width))
+
+
+def _sized(width: int, height: int) -> Figure:
+    return Figure(figsize=(width / PIXELS_PER_INCH, height / PIXELS_PER_INCH))
+
+
+def _show(axes, canvas):
+    axes.imshow(canvas, interpolation="nearest", aspect="equal")
+    axes.set_axis_off()
+    return axes

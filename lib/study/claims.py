@@ -1,0 +1,410 @@
+"""The write-up's fourteen claims as rules: metric, direction, minimum effect and seeds, fixed before the runs.
+
+A rule compares runs that are alike but for what it varies, seed by seed. With three seeds or more and a one-sided 95 %
+t-interval around the mean effect, a gain *holds* when the mean reaches the minimum effect and the interval lies above
+zero, and *fails* when the whole interval lies below the minimum effect; else it is open. All tests of a claim hold:
+supported; one fails: refuted; otherwise undecided. Data other than the write-up's give no verdict.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from scipy.special import stdtrit
+
+MIN_SEEDS = 3
+MIN_SAMPLES = 1000  # images behind a number; below, no verdict
+QUALITY = ("frechet", "frechet_pixels")  # image quality: the first of these that a run has
+CONFIDENCE = 0.95
+WORDS = ("supported", "refuted", "undecided", "no verdict")
+
+
+# ---- measures: what is read from a result.json, and how two values are compared ------------------
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number of a run, and the effect between two of them: above zero when the second is better."""
+
+    label: str
+    value: Callable[[dict], float]  # KeyError where the run does not have it
+    effect: Callable[..., float]
+    minimum: float
+    size: str  # the minimum effect in words
+    better: str  # and its direction
+    metric: str = ""  # whose number of samples counts
+
+
+def _metric(name: str):
+    return lambda result: result["metrics"][name]
+
+
+def _quality(result: dict) -> str:
+    return next((name for name in QUALITY if name in result["metrics"]), QUALITY[-1])
+
+
+def _frechet(result: dict) -> float:
+    return result["metrics"][_quality(result)]
+
+
+def _damage(result: dict) -> float:
+    """The Fréchet distance on the dataset's own scale: 0 as real images, 1 as the mean image."""
+    marks = result["references"][_quality(result)]
+    return (_frechet(result) - marks["real"]) / (marks["mean_image"] - marks["real"])
+
+
+def _against_damage(result: dict) -> float:
+    marks = result["references"][_quality(result)]
+    return _frechet(result) / min(marks["blurred"], marks["noisy"])
+
+
+def _fall(before: float, after: float) -> float:
+    return (before - after) / (abs(before) or 1.0)
+
+
+def _rise(before: float, after: float) -> float:
+    return (after - before) / (abs(before) or 1.0)
+
+
+def _nearer_one(before: float, after: float) -> float:
+    floor = 1e-9  # a constant image has no edges at all
+    return abs(math.log(max(before, floor))) - abs(math.log(max(after, floor)))
+
+
+LOSS = Measure("test loss (nats)", _metric("test_loss"), _fall, 0.01, "1 %", "lower", "test_loss")
+OVER_1000 = Measure("test loss (nats)", _metric("test_loss"), lambda x: x / 1000 - 1, 0, "above", "1000", "test_loss")
+SHARPNESS = Measure("sharpness", _metric("sharpness"), _nearer_one, 0.1, "0.1", "nearer 1 in logarithm", "sharpness")
+FRECHET = Measure("Fréchet distance", _frechet, _fall, 0.1, "10 %", "lower", "frechet_pixels")
+DAMAGE = Measure("Fréchet distance, 0 real, 1 mean image", _damage, _fall, 0.1, "10 %", "lower", "frechet_pixels")
+SATISFACTORY = Measure(
+    "Fréchet distance / that of damaged images", _against_damage, lambda x: 1 - x, 0, "below", "1", "frechet_pixels"
+)
+JSD = Measure("JSD, test (nats)", _metric("jsd_test"), lambda a, b: b - a, 0.05, "0.05 nats", "more", "jsd_test")
+SPEED = Measure("images per second", lambda result: result["images_per_second"], _rise, 0.1, "10 %", "more")
+
+
+# ---- tests and claims ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Test:
+    """One comparison. `kind`: "gain" (second better), "no gain", or "same" (neither better nor worse).
+
+    `before` and `after` are settings that select runs; without `after`, the runs are compared with a fixed mark.
+    """
+
+    measure: Measure
+    before: dict
+    after: dict | None = None
+    kind: str = "gain"
+    match: tuple[str, ...] | None = None  # settings that a pair must share; None: all that are not varied
+
+    @property
+    def needed(self) -> str:
+        """What must hold, in words."""
+        if self.kind == "same":
+            return f"moves less than {self.measure.size}"
+        return f"{'not ' * (self.kind == 'no gain')}{self.measure.size} {self.measure.better}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    number: int
+    text: str
+    rule: str
+    tests: tuple[Test, ...]
+    partly: bool = False  # comparisons that a study has no runs for are left out
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the numbers say of one test: a value for each seed on both sides, and the effects."""
+
+    test: Test
+    before: list[float]
+    after: list[float]
+    effects: list[float]
+    seeds: int
+    hindrance: str  # why these runs give no verdict; '' if they do
+
+    @property
+    def points_to(self) -> str:
+        return judge(self.effects, self.test.kind, self.test.measure.minimum, width=0.0)
+
+    @property
+    def decided(self) -> str:
+        return judge(self.effects, self.test.kind, self.test.measure.minimum)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim's `word`: supported, refuted, undecided or no verdict; `why` and `points_to` explain the latter two."""
+
+    claim: Claim
+    outcomes: tuple[Outcome, ...]
+    word: str
+    why: str = ""
+    points_to: str = ""
+
+    def __str__(self) -> str:
+        notes = [self.why, f"points to: {self.points_to}" if self.points_to else ""]
+        notes = "; ".join(note for note in notes if note)
+        return f"{self.word} ({notes})" if notes else self.word
+
+
+def _steps(measure, notebook, name, values, kind="gain", **fixed):
+    """One test for each two neighbouring values of a setting."""
+    chosen = [{"notebook": notebook, name: value, **fixed} for value in values]
+    return tuple(Test(measure, a, b, kind) for a, b in itertools.pairwise(chosen))
+
+
+def _widest(measure, notebook, widths, kind="gain", **fixed):
+    """The last width against each of the others."""
+    *others, last = [{"notebook": notebook, "width": width, **fixed} for width in widths]
+    return tuple(Test(measure, other, last, kind) for other in others)
+
+
+def _four(measure, model, kind):
+    """The four comparisons of Figures 10 to 13 (GAN) or 14 to 17 (WGAN)."""
+    mnist, cifar10, small = f"{model}_mnist", f"{model}_cifar10", 256 if model == "gan" else 128
+    last = 1024 if model == "gan" else 512
+    return (
+        *_steps(measure, mnist, "latent_dim", (10, 100), kind, width=small),
+        *_steps(measure, mnist, "width", (small, 1024), kind, latent_dim=10 if model == "gan" else 100),
+        *_steps(measure, cifar10, "latent_dim", (10, 100), kind, width=small),
+        *_steps(measure, cifar10, "width", (small, last), kind, latent_dim=100),
+    )
+
+
+def _across(measure, model, latents, width):
+    """CIFAR-10 against MNIST, at one setting."""
+    cifar10, mnist = ({"notebook": f"{model}_{family}", "width": width} for family in ("cifar10", "mnist"))
+    match = ("seed", "latent_dim", "width")
+    return tuple(Test(measure, cifar10 | {"latent_dim": z}, mnist | {"latent_dim": z}, match=match) for z in latents)
+
+
+def _models(measure):
+    settings = (("vae", (2, 10, 20), 512), ("gan", (10, 100), 256), ("wgan", (10, 100), 128))
+    return tuple(test for model, latents, width in settings for test in _across(measure, model, latents, width))
+
+
+LATENTS, WIDTHS = (2, 10, 20), (256, 512, 1024)
+NOTEBOOKS = tuple(f"{model}_{family}" for model in ("vae", "gan", "wgan") for family in ("mnist", "cifar10"))
+CLAIMS = (
+    Claim(
+        1,
+        "VAE, MNIST: the loss falls as latent_dim goes 2 → 10 → 20.",
+        "Test loss at least 1 % lower at each step, width 512.",
+        _steps(LOSS, "vae_mnist", "latent_dim", LATENTS, width=512),
+    ),
+    Claim(
+        2,
+        "VAE, MNIST: the galleries get sharper with latent_dim.",
+        "The logarithm of sharpness at least 0.1 nearer that of real images (0) at each step, width 512.",
+        _steps(SHARPNESS, "vae_mnist", "latent_dim", LATENTS, width=512),
+    ),
+    Claim(
+        3,
+        "VAE, MNIST, two latents: width 1024 has the lowest loss of 256, 512 and 1024.",
+        "Test loss at width 1024 at least 1 % below that of either other width.",
+        _widest(LOSS, "vae_mnist", WIDTHS, latent_dim=2),
+    ),
+    Claim(
+        4,
+        "VAE, MNIST: more width does not make better images; some digits come out wrong.",
+        "Fréchet distance at width 1024 not 10 % below that of either other width, two latents. "
+        "Wrong digits are not counted here.",
+        _widest(FRECHET, "vae_mnist", WIDTHS, "no gain", latent_dim=2),
+    ),
+    Claim(
+        5,
+        "VAE, CIFAR-10: the loss stays above 1000 and falls with latent_dim.",
+        "Test loss above 1000 nats (true by construction: the pixels' own entropy is about 1685) "
+        "and at least 1 % lower at each of 2 → 10 → 20, width 512.",
+        tuple(Test(OVER_1000, {"notebook": "vae_cifar10", "latent_dim": z, "width": 512}) for z in LATENTS)
+        + _steps(LOSS, "vae_cifar10", "latent_dim", LATENTS, width=512),
+    ),
+    Claim(
+        6,
+        "VAE, CIFAR-10: image quality rises with latent_dim.",
+        "Fréchet distance at least 10 % lower at each of 2 → 10 → 20, width 512.",
+        _steps(FRECHET, "vae_cifar10", "latent_dim", LATENTS, width=512),
+    ),
+    Claim(
+        7,
+        "VAE, CIFAR-10: width matters little (its results), or as on MNIST (its conclusion): it contradicts itself.",
+        "Between widths 256 and 1024, two latents, the test loss moves by less than 1 % and the Fréchet distance by "
+        "less than 10 %. Supported: its results section is right; refuted: width matters, as its conclusion has it.",
+        _steps(LOSS, "vae_cifar10", "width", (256, 1024), "same", latent_dim=2)
+        + _steps(FRECHET, "vae_cifar10", "width", (256, 1024), "same", latent_dim=2),
+    ),
+    Claim(
+        8,
+        "GAN: latent_dim and width hardly move the JSD.",
+        "JSD estimate on test images moves by less than 0.05 nats in each comparison of Figures 10 to 13.",
+        _four(JSD, "gan", "same"),
+    ),
+    Claim(
+        9,
+        "GAN: a larger latent_dim gives sharper images on both datasets.",
+        "The logarithm of sharpness at least 0.1 nearer that of real images (0) from latent_dim 10 to 100, width 256.",
+        _steps(SHARPNESS, "gan_mnist", "latent_dim", (10, 100), width=256)
+        + _steps(SHARPNESS, "gan_cifar10", "latent_dim", (10, 100), width=256),
+    ),
+    Claim(
+        10,
+        "WGAN: the images are satisfactory on both datasets.",
+        "At latent_dim 100 and width 128, a Fréchet distance below that of real images blurred and below that of real "
+        "images with 10 % pixel noise.",
+        tuple(
+            Test(SATISFACTORY, {"notebook": notebook, "latent_dim": 100, "width": 128})
+            for notebook in ("wgan_mnist", "wgan_cifar10")
+        ),
+    ),
+    Claim(
+        11,
+        "WGAN: neither a larger latent_dim nor more width improves the images, though the EMD looks good.",
+        "Fréchet distance not 10 % lower in any comparison of Figures 14 to 17. The EMD estimate is not part of the "
+        "rule: its unit is the critic's own.",
+        _four(FRECHET, "wgan", "no gain"),
+    ),
+    Claim(
+        12,
+        "MNIST gives better images than CIFAR-10.",
+        "Fréchet distance, each dataset on its own scale (0 as real images, 1 as the mean image), at least 10 % lower "
+        "on MNIST, for all three models at the settings that both datasets have.",
+        _models(DAMAGE),
+    ),
+    Claim(
+        13,
+        "MNIST trains more efficiently than CIFAR-10.",
+        "At least 10 % more images per second of training, for all three models at the settings that both have.",
+        _models(SPEED),
+    ),
+    Claim(
+        14,
+        "More epochs and deeper networks would help (its future work).",
+        "Fréchet distance at least 10 % lower with network conv than with mlp, all else alike, where a study has both; "
+        "longer training is compared in the curves, not by this rule.",
+        tuple(
+            Test(FRECHET, {"notebook": notebook, "network": "mlp"}, {"notebook": notebook, "network": "conv"})
+            for notebook in NOTEBOOKS
+        ),
+        partly=True,
+    ),
+)
+
+
+# ---- verdicts ------------------------------------------------------------------------------------
+
+
+def judge(effects: Sequence[float], kind: str, minimum: float, width: float | None = None) -> str:
+    """ "holds", "fails" or "open".
+
+    Args:
+        effects: one a seed; above zero when the second side is better.
+        kind: "gain", "no gain" or "same".
+        width: half the interval's width in standard errors; by default Student's t, one-sided 95 %.
+    """
+    if not effects or (width is None and len(effects) < MIN_SEEDS):
+        return "open"
+    mean = fmean(effects)
+    width = stdtrit(len(effects) - 1, CONFIDENCE) if width is None else width
+    half = width * stdev(effects) / math.sqrt(len(effects)) if len(effects) > 1 else 0.0
+    low, high = mean - half, mean + half
+    if kind == "same":
+        holds, fails = -minimum < low and high < minimum, abs(mean) >= minimum and abs(mean) > half
+    else:
+        holds, fails = mean >= minimum and low > 0, high < minimum or (minimum == 0 and high <= 0)
+    if kind == "no gain":
+        holds, fails = fails, holds
+    return "holds" if holds else "fails" if fails else "open"
+
+
+def verdicts(results: Sequence[dict]) -> list[Verdict]:
+    """All claims, tested on finished runs.
+
+    Args:
+        results: the runs' result.json.
+    """
+    return [verdict(claim, results) for claim in CLAIMS]
+
+
+def verdict(claim: Claim, results: Sequence[dict]) -> Verdict:
+    """One claim, tested on finished runs' result.json."""
+    outcomes = tuple(outcome(test, results) for test in claim.tests)
+    found = tuple(one for one in outcomes if one.effects)
+    if not found:
+        return Verdict(claim, (), "undecided", "no runs that it compares")
+    points_to = _combined([one.points_to for one in found])
+    if hindrance := next((one.hindrance for one in found if one.hindrance), ""):
+        return Verdict(claim, found, "no verdict", hindrance, points_to)
+    if (seeds := min(one.seeds for one in found)) < MIN_SEEDS:
+        return Verdict(claim, found, "undecided", f"{seeds} seed{'s' * (seeds > 1)}", points_to)
+    word = _combined([one.decided for one in found])
+    missing = len(outcomes) - len(found)
+    if missing and word != "refuted" and not claim.partly:
+        return Verdict(claim, found, "undecided", f"{missing} of {len(outcomes)} comparisons have no runs", points_to)
+    if word == "undecided":
+        return Verdict(claim, found, word, "the seeds spread too far", points_to)
+    return Verdict(claim, found, word)
+
+
+def outcome(test: Test, results: Sequence[dict]) -> Outcome:
+    """Pairs the runs that a test compares, by seed."""
+    varied = {name for name, value in test.before.items() if test.after and test.after[name] != value}
+    pairs = []
+    for first in _chosen(results, test.before, test.measure):
+        if test.after is None:
+            pairs.append((first,))
+        for second in _chosen(results, test.after, test.measure) if test.after else ():
+            if _alike(first["settings"], second["settings"], varied, test.match):
+                pairs.append((first, second))
+    by_seed: dict[int, list] = {}
+    for pair in pairs:
+        by_seed.setdefault(pair[0]["settings"]["seed"], []).append([test.measure.value(run) for run in pair])
+    values = [[fmean(side) for side in zip(*rows, strict=True)] for _, rows in sorted(by_seed.items())]
+    hindrance = next((why for pair in pairs for run in pair if (why := _hindrance(run, test.measure))), "")
+    return Outcome(
+        test,
+        before=[row[0] for row in values],
+        after=[row[-1] for row in values] if test.after else [],
+        effects=[test.measure.effect(*row) for row in values],
+        seeds=len(values),
+        hindrance=hindrance,
+    )
+
+
+def _chosen(results, wanted, measure):
+    return [
+        result
+        for result in results
+        if all(result["settings"].get(name) == value for name, value in wanted.items()) and _has(result, measure)
+    ]
+
+
+def _has(result, measure):
+    try:
+        return math.isfinite(measure.value(result))
+    except (KeyError, TypeError, ZeroDivisionError):
+        return False
+
+
+def _alike(first, second, varied, match):
+    names = match or (first.keys() | second.keys()) - varied
+    return all(first.get(name) == second.get(name) for name in names)
+
+
+def _hindrance(result, measure):
+    if not result["dataset"]["canonical"]:
+        return "stand-in data"
+    samples = result.get("samples_n", {}).get(measure.metric)
+    return f"only {samples} images behind the numbers" if samples is not None and samples < MIN_SAMPLES else ""
+
+
+def _combined(outcomes: Sequence[str]) -> str:
+    if "fails" in outcomes:
+        return "refuted"
+    return "supported" if all(one == "holds" for one in outcomes) else "undecided"

@@ -1,0 +1,408 @@
+"""From a study file (parameters/*.yaml) to its ordered runs and its registry of figures; everything is checked here.
+
+Values come, the later ones winning, from: the notebook's parameters cell, the study's `datasets`, its `defaults`, the
+notebook's `defaults` there, the run itself, `-p NAME VALUE` of the command line.
+"""
+
+import itertools
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lib import data, runs
+from lib.settings import (
+    NOTEBOOKS,
+    SETTINGS_OF,
+    Settings,
+    UserError,
+    check,
+    check_images,
+    nearest,
+    notebook_defaults,
+)
+
+PARAMETERS_DIR = runs.ROOT / "parameters"
+REPORTS_DIR = runs.ROOT / "reports"
+MAX_BYTES = 1_000_000  # of a study file
+MAX_RUNS = 10_000
+MAX_EXTENDS = 10
+STUDY_KEYS = ("title", "author", "course", "date", "extends", "defaults", "datasets", "notebooks", "figures")
+FIGURE_KEYS = ("number", "kind", "runs", "caption", "section")
+KINDS = {  # and the models that have them
+    "layers": ("vae", "gan", "wgan"),
+    "gallery": ("vae", "gan", "wgan"),
+    "loss": ("vae", "gan", "wgan"),
+    "reconstructions": ("vae",),
+    "latent_map": ("vae",),
+    "jsd": ("gan",),
+    "emd": ("wgan",),
+}
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run: its name, which is its folder's, its folder, and its validated settings."""
+
+    name: str
+    folder: Path
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One entry of the registry. `runs` holds, for each panel, the names of its runs: one, or one a seed."""
+
+    number: int
+    kinds: tuple[str, ...]
+    runs: tuple[tuple[str, ...], ...]
+    caption: str
+    section: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study: what to run, where it goes, and what its report shows."""
+
+    name: str
+    path: Path
+    folder: Path
+    title: str
+    about: dict[str, str]  # author, course, date: what is shown under the title
+    runs: tuple[PlannedRun, ...]
+    figures: tuple[Figure, ...]
+    overrides: dict[str, Any]  # as given, but datasets' paths absolute: the report's kernel works in another folder
+
+    def run(self, name: str) -> PlannedRun:
+        return next(run for run in self.runs if run.name == name)
+
+
+def read(
+    study: str, overrides: dict[str, Any] | None = None, out: str | None = None, *, check_data: bool = True
+) -> Study:
+    """Reads and checks a study.
+
+    Args:
+        study: a path, or the stem of a file in parameters/.
+        overrides: settings of every run that has them, by name (`-p` of the command line).
+        out: the study's folder; by default reports/<study>.
+        check_data: whether the datasets' files must be there and suit the runs; a report can be rebuilt without them.
+
+    Raises:
+        UserError: whatever is wrong, with file and key; nothing has been started then.
+    """
+    path = find(study)
+    content = _content(path)
+    overrides = _located(overrides or {}, Path.cwd())
+    folder = Path(os.path.abspath(os.path.expanduser(out))) if out else REPORTS_DIR / path.stem
+    planned = _runs(path, content, overrides, folder)
+    if check_data:
+        _check_data(path, [run.settings for run in planned])
+    return Study(
+        name=path.stem,
+        path=path,
+        folder=folder,
+        title=_text(path, "title", content.get("title", path.stem)),
+        about={key: _text(path, key, content[key]) for key in ("author", "course", "date") if key in content},
+        runs=planned,
+        figures=_figures(path, content.get("figures", []), planned),
+        overrides=overrides,
+    )
+
+
+def find(study: str) -> Path:
+    """The file of a study named by path or by stem."""
+    path = Path(os.path.expanduser(study))
+    if path.suffix in (".yaml", ".yml"):
+        if os.path.isfile(path):  # Path.is_file raises on a name that is too long
+            return path.absolute()
+        raise UserError(f"{study}: no such study file")
+    known = sorted(file.stem for file in PARAMETERS_DIR.glob("*.yaml"))
+    if study in known:
+        return PARAMETERS_DIR / f"{study}.yaml"
+    raise UserError(
+        f"study {study!r} is none of {', '.join(known)} in parameters/{nearest(study, known)}, nor a .yaml file"
+    )
+
+
+# ---- reading -------------------------------------------------------------------------------------
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe subset, less what a study has no use for: aliases (they can grow without bound), tags, odd keys."""
+
+    def compose_node(self, parent, index):
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or event.tag:
+            what = "tags (!name)" if getattr(event, "tag", None) else "aliases (*name)"
+            raise yaml.constructor.ConstructorError(None, None, f"{what} are not supported", event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be a name", key.start_mark)
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _content(path: Path, depth: int = 0) -> dict[str, Any]:
+    """A study file as a mapping, merged over the one that it extends."""
+    if depth > MAX_EXTENDS:
+        raise UserError(f"{path}: extends more than {MAX_EXTENDS} files, perhaps in a circle")
+    content = _located(_mapping(path, "", _loaded(path)), path.parent)
+    _known(path, "study", content, STUDY_KEYS)
+    if "extends" not in content:
+        return content
+    parent = path.parent / _text(path, "extends", content.pop("extends"))
+    if not os.path.isfile(parent):
+        raise UserError(f"{path}: extends: {str(parent)!r} does not exist")
+    return _merged(_content(parent, depth + 1), content)
+
+
+def _loaded(path: Path) -> Any:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path}: {path.stat().st_size} bytes; a study file has at most {MAX_BYTES}")
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        # Integers too long to print and lone surrogates would fail far from here.
+        json.dumps(content, ensure_ascii=False, skipkeys=True, default=str).encode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from None
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())[:300]}") from None
+    return content
+
+
+def _located(value: Any, folder: Path, key: str = "") -> Any:
+    """A study's content, in which datasets' relative paths have become absolute, wherever they stand.
+
+    Args:
+        folder: what they are relative to: the study file's, or the shell's for `-p`. Kernels work in another one.
+        key: the one under which `value` stands.
+    """
+    if isinstance(value, dict):
+        return {
+            name: _located(inner, folder, "dataset" if key == "datasets" else name) for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_located(inner, folder, key) for inner in value]
+    if key == "dataset" and isinstance(value, str) and value.endswith(".npz"):
+        return os.path.abspath(folder / os.path.expanduser(value))
+    return value
+
+
+def _merged(base: dict, over: dict) -> dict:
+    """Mappings are merged, everything else is replaced; null takes a key away."""
+    result = dict(base)
+    for key, value in over.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = _merged(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+def _mapping(path: Path, key: str, value: Any) -> dict:
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+        raise UserError(f"{path}: {key or 'the file'}: expected a mapping of names to values, found {_kind(value)}")
+    return value
+
+
+def _list(path: Path, key: str, value: Any) -> list:
+    if not isinstance(value, list):
+        raise UserError(f"{path}: {key}: expected a list, found {_kind(value)}")
+    return value
+
+
+def _text(path: Path, key: str, value: Any) -> str:
+    if isinstance(value, bool | dict | list | None) or len(str(value)) > 10_000:
+        raise UserError(f"{path}: {key}: expected a text of at most 10000 characters, found {_kind(value)}")
+    return str(value)
+
+
+def _known(path: Path, what: str, mapping: dict, names) -> None:
+    for name in mapping:
+        if name not in names:
+            raise UserError(f"{path}: unknown {what} key {name!r}{nearest(name, names)}; known: {', '.join(names)}")
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"{type(value).__name__} {str(value)[:60]!r}"
+
+
+# ---- runs ----------------------------------------------------------------------------------------
+
+
+def _runs(path: Path, content: dict, overrides: dict, folder: Path) -> tuple[PlannedRun, ...]:
+    notebooks = _notebooks(path, content, overrides)
+    planned: dict[str, tuple[str, PlannedRun]] = {}
+    for notebook, entry in notebooks.items():
+        base = _defaults(path, content, notebook)
+        applied = {name: value for name, value in overrides.items() if name in base}
+        key = f"notebooks.{notebook}.runs"
+        for number, run in enumerate(_list(path, key, entry.get("runs", []))):
+            where = f"{key}[{number}]"
+            for point in _grid(path, where, _parameters(path, where, run), len(planned)):
+                one = _planned(f"{path}: {where}", {**base, **point, **applied}, base, folder)
+                _same(path, *planned.setdefault(one.name, (where, one)), where, one)
+    if not planned:
+        raise UserError(f"{path}: notebooks: no runs; expected at least one under some notebook's `runs`")
+    return tuple(run for _, run in planned.values())
+
+
+def _notebooks(path: Path, content: dict, overrides: dict) -> dict[str, dict]:
+    """Each notebook's entry. What is said for all of them is checked here: names, datasets, defaults, overrides."""
+    if "notebooks" not in content:
+        example = "`notebooks: {vae_mnist: {runs: [{}]}}`"
+        raise UserError(f"{path}: no notebooks: expected at least one, for example {example}")
+    notebooks = _mapping(path, "notebooks", content["notebooks"])
+    _known(path, "notebooks", notebooks, NOTEBOOKS)
+    for notebook, entry in notebooks.items():
+        key = f"notebooks.{notebook}"
+        _known(path, key, _mapping(path, key, entry), ("defaults", "runs"))
+    _known(path, "datasets", _mapping(path, "datasets", content.get("datasets", {})), ("mnist", "cifar10"))
+    _reject_unknown(f"{path}: defaults", _parameters(path, "defaults", content.get("defaults", {})), notebooks)
+    _reject_unknown("-p", overrides, notebooks)
+    return notebooks
+
+
+def _parameters(path: Path, key: str, value: Any) -> dict:
+    """A mapping of settings, without the two that are the study's own affair."""
+    if not {"notebook", "output_dir"}.isdisjoint(_mapping(path, key, value)):
+        raise UserError(f"{path}: {key}: output_dir and notebook cannot be set in a study; use --out DIR")
+    return value
+
+
+def _reject_unknown(where: str, names, notebooks) -> None:
+    """A value for all notebooks must be a setting of at least one of them."""
+    known = {field for notebook in notebooks for field in _fields(notebook)} - {"notebook", "output_dir"}
+    for name in names:
+        if name not in known:
+            raise UserError(f"{where}: unknown parameter {name!r}{nearest(name, known)}")
+
+
+def _fields(notebook: str):
+    return SETTINGS_OF[notebook.partition("_")[0]].model_fields
+
+
+def _defaults(path: Path, content: dict, notebook: str) -> dict[str, Any]:
+    """What every run of a notebook starts from: a value for each setting."""
+    key, family = f"notebooks.{notebook}.defaults", notebook.partition("_")[2]
+    values = notebook_defaults(runs.NOTEBOOK_DIR / f"{notebook}.ipynb") | {"output_dir": ""}
+    if family in (datasets := content.get("datasets", {})):
+        values["dataset"] = datasets[family]
+    values |= {name: value for name, value in content.get("defaults", {}).items() if name in _fields(notebook)}
+    values |= _parameters(path, key, content["notebooks"][notebook].get("defaults", {}))
+    return check(values, f"{path}: {key}").model_dump()
+
+
+def _grid(path: Path, where: str, run: dict, already: int) -> list[dict]:
+    """Every point of a run's grid: a list is an axis."""
+    axes = {name: value if isinstance(value, list) else [value] for name, value in run.items()}
+    for name, values in axes.items():
+        if not values:
+            raise UserError(f"{path}: {where}.{name}: an empty list makes an empty grid")
+    if already + math.prod(len(values) for values in axes.values()) > MAX_RUNS:
+        raise UserError(f"{path}: {where}: the grid has more than {MAX_RUNS} runs")
+    return [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
+
+
+def _planned(where: str, values: dict, base: dict, folder: Path) -> PlannedRun:
+    settings = check(values, where)
+    name = runs.run_name(settings.model_dump(), base)
+    return PlannedRun(
+        name, folder / "runs" / name, settings.model_copy(update={"output_dir": str(folder / "runs" / name)})
+    )
+
+
+def _same(path: Path, first: str, one: PlannedRun, second: str, other: PlannedRun) -> None:
+    """The same setting twice is one run; two settings of one name would be one folder."""
+    if one != other:
+        differ = runs.difference(one.settings.model_dump(), other.settings.model_dump())
+        both = f"{first} and {second}" if first != second else first
+        raise UserError(f"{path}: {both}: two different runs would be called {one.name} ({differ}); rename a file")
+
+
+def _check_data(path: Path, settings: list[Settings]) -> None:
+    """The images' number and shape must suit every run, before any starts."""
+    for dataset in dict.fromkeys(one.dataset for one in settings):
+        try:
+            count, shape = data.header(dataset)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+        for one in settings:
+            if one.dataset == dataset:
+                check_images(one, count, shape, str(path))
+
+
+# ---- figures -------------------------------------------------------------------------------------
+
+
+def _figures(path: Path, entries: Any, planned: tuple[PlannedRun, ...]) -> tuple[Figure, ...]:
+    figures: dict[int, Figure] = {}
+    for index, entry in enumerate(_list(path, "figures", entries)):
+        figure = _figure(path, f"figures[{index}]", entry, planned)
+        if figures.setdefault(figure.number, figure) is not figure:
+            raise UserError(f"{path}: figures[{index}].number: {figure.number} stands twice")
+    return tuple(figures[number] for number in sorted(figures))
+
+
+def _figure(path: Path, key: str, entry: Any, planned: tuple[PlannedRun, ...]) -> Figure:
+    _known(path, key, _mapping(path, key, entry), FIGURE_KEYS)
+    number = entry.get("number")
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise UserError(f"{path}: {key}.number: expected a whole number from 1, found {_kind(number)}")
+    selectors = _list(path, f"{key}.runs", entry.get("runs"))
+    panels = tuple(_selected(path, f"{key}.runs[{n}]", selector, planned) for n, selector in enumerate(selectors))
+    if not panels:
+        raise UserError(f"{path}: {key}.runs: names no run")
+    kinds = _kinds(path, f"{key}.kind", entry.get("kind"), panels)
+    caption, section = (_text(path, f"{key}.{name}", entry.get(name, "")) for name in ("caption", "section"))
+    return Figure(number, kinds, panels, caption, section)
+
+
+def _kinds(path: Path, key: str, value: Any, panels: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """A figure's kinds, one or a list, each of which must suit the model of every panel."""
+    kinds = tuple(value) if isinstance(value, list) else (value,)
+    if not kinds:
+        raise UserError(f"{path}: {key}: names no kind; known: {', '.join(KINDS)}")
+    for kind in kinds:
+        if kind not in tuple(KINDS):  # which, unlike the dict, can be asked for what has no hash
+            raise UserError(f"{path}: {key}: {_kind(kind)} is none of {', '.join(KINDS)}{nearest(kind, KINDS)}")
+        for name, *_ in panels:
+            if name.partition("_")[0] not in KINDS[kind]:
+                raise UserError(f"{path}: {key}: {kind!r} does not suit {name}")
+    return kinds
+
+
+def _selected(path: Path, key: str, selector: Any, planned: tuple[PlannedRun, ...]) -> tuple[str, ...]:
+    """The runs that a selector such as `{vae_mnist: {latent_dim: 10}}` names: one, or one for each seed."""
+    _known(path, key, _mapping(path, key, selector), NOTEBOOKS)
+    if len(selector) != 1:
+        raise UserError(f"{path}: {key}: expected one notebook, found {len(selector)}")
+    ((notebook, wanted),) = selector.items()
+    found = [run for run in planned if run.settings.notebook == notebook]
+    if _parameters(path, f"{key}.{notebook}", wanted) and found:
+        found = _matching(found, wanted, f"{path}: {key}.{notebook}")
+    if not found:
+        raise UserError(f"{path}: {key}: names no run: {notebook} {wanted}")
+    if len({run.settings.model_copy(update={"seed": 0, "output_dir": ""}) for run in found}) > 1:
+        names = ", ".join(run.name for run in found[:4])
+        raise UserError(f"{path}: {key}: names {len(found)} runs that differ in more than the seed: {names}, ...")
+    return tuple(run.name for run in found)
+
+
+def _matching(planned: list[PlannedRun], wanted: dict, where: str) -> list[PlannedRun]:
+    """The runs of one notebook that have these values, read as a run's would be: YAML's `1e-3` is a number."""
+    asked = check({**planned[0].settings.model_dump(), "output_dir": "", **wanted}, where)
+    return [run for run in planned if all(getattr(run.settings, name) == getattr(asked, name) for name in wanted)]

@@ -1,0 +1,105 @@
+"""Finished runs -> report.ipynb -> nbconvert -> index.html, one file that needs no network. Never imports TensorFlow.
+
+notebooks/report.ipynb is executed by papermill, with the pieces that `writeup` makes, and converted by `html`, as is
+every run's own notebook.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from lib import runs
+from lib.settings import UserError
+from lib.study import html, kernel, plan
+from lib.study.writeup import Entry, entries
+
+
+class IncompleteError(UserError):
+    """The report was built, but with gaps, and that was not wanted."""
+
+    status = 1
+
+
+def build(study: plan.Study, strict: bool = False) -> Path:
+    """Writes a study's results.csv, report.ipynb, notebooks/*.html and index.html; returns the latter.
+
+    Raises:
+        IncompleteError: `strict`, and some run is not done; the report is built all the same.
+        UserError: the folder cannot be written to, or the report's notebook failed.
+    """
+    page = study.folder / "index.html"
+    try:
+        study.folder.mkdir(parents=True, exist_ok=True)
+        notebook = execute(study)
+        found = entries(study)
+        runs.write_aside(study.folder / "results.csv", results_csv(found))
+        runs.write_aside(study.folder / "report.ipynb", nbformat.writes(notebook))
+        for one in found:
+            if one.result:
+                write_notebook(one, study.folder / "notebooks")
+        runs.write_aside(page, html.render(notebook, study.title, code=False))
+    except OSError as error:
+        raise UserError(f"{study.folder}: the report cannot be written ({error.strerror or error})") from None
+    gaps = [one.name for one in found if not one.result]
+    if strict and gaps:
+        raise IncompleteError(f"{page}: built, but {len(gaps)} of {len(found)} runs are not done, first {gaps[0]}")
+    return page
+
+
+def execute(study: plan.Study) -> nbformat.NotebookNode:
+    """The report's notebook, executed for a study."""
+    from papermill import PapermillExecutionError
+
+    default = study.folder == plan.REPORTS_DIR / study.name
+    known = study.path == plan.PARAMETERS_DIR / f"{study.name}.yaml"
+    parameters = {
+        "study": study.name if known else str(study.path),
+        "out": "" if default else str(study.folder),
+        "overrides": study.overrides,  # the notebook reads the study again
+    }
+    try:
+        return kernel.execute(runs.NOTEBOOK_DIR / "report.ipynb", None, parameters)
+    except PapermillExecutionError as error:
+        raise UserError(f"report.ipynb: {error.ename}: {error.evalue}") from None
+
+
+def write_notebook(one: Entry, folder: Path) -> None:
+    """A run's notebook as a page, unless the one that is there is newer than the notebook and the template."""
+    page, source = folder / f"{one.name}.html", one.planned.folder / "notebook.ipynb"
+    made_from = [source, Path(html.__file__), *html.TEMPLATE.iterdir()]
+    if page.exists() and page.stat().st_mtime > max(path.stat().st_mtime for path in made_from):
+        return
+    folder.mkdir(exist_ok=True)
+    notebook = nbformat.read(source, as_version=4)
+    markup = html.render(notebook, one.name, home="../index.html")
+    runs.write_aside(page, markup.replace(f"{runs.ROOT}/", ""))  # of this machine, no reader's concern
+
+
+def results_csv(found: Sequence[Entry]) -> str:
+    """One row a run: its state, settings, dataset, metrics, seconds and counts, flat; empty where a run has none."""
+    rows = [flat(one) for one in found]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def flat(one: Entry) -> dict[str, Any]:
+    """A run as one row by column."""
+    settings = one.settings.model_dump(exclude={"output_dir", "notebook"})
+    settings["dataset"] = Path(settings["dataset"]).name
+    row = {"run": one.name, "notebook": one.settings.notebook, "state": one.state, **settings}
+    if not one.result:
+        return row
+    result = one.result
+    row |= {f"dataset_{name}": result["dataset"][name] for name in ("sha256", "canonical")}
+    row |= {f"images_{part}": count for part, count in result["dataset"]["counts"].items()}
+    row |= one.metrics
+    for name in ("seconds", "steps", "parameters"):
+        row |= {f"{name}_{part}": value for part, value in result.get(name, {}).items()}
+    return row | {name: result[name] for name in ("images_per_second", "peak_rss_mib", "finished") if name in result}

@@ -1,0 +1,70 @@
+"""What the tests share: settings from a notebook's defaults, tiny datasets, a study file in a folder of its own."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+os.environ.pop("JPY_SESSION_NAME", None)  # a developer may start the tests from JupyterLab's terminal
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_user_data(tmp_path_factory):
+    """No test may read or fill the user's own data folder."""
+    os.environ["LATENT_REPORT_DATA"] = str(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def settings():
+    """A function: settings("vae_mnist", width=8) is that notebook's defaults with some replaced."""
+    from lib.runs import NOTEBOOK_DIR
+    from lib.settings import check, notebook_defaults
+
+    def made(notebook, **changed):
+        return check({**notebook_defaults(NOTEBOOK_DIR / f"{notebook}.ipynb"), **changed}, notebook)
+
+    return made
+
+
+def images(count, channels=1, side=8, seed=0):
+    """Smooth random images, uint8 [count, side, side, channels]."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:side, 0:side] / side
+    u = rng.random((count, 1, 1, channels, 3))
+    waves = np.sin(6 * (u[..., 0] * x[None, ..., None] + u[..., 1] * y[None, ..., None]) + 6 * u[..., 2])
+    return np.round(127.5 * (1 + waves)).astype(np.uint8)
+
+
+@pytest.fixture
+def npz(tmp_path):
+    """A function that writes a small dataset file and returns its path."""
+
+    def made(channels=1, side=8, train=200, name="tiny.npz"):
+        path = tmp_path / name
+        labels = np.arange(train) % 10
+        np.savez(
+            path,
+            x_train=images(train, channels, side),
+            y_train=labels,
+            x_test=images(60, channels, side, seed=1),
+            y_test=labels[:60],
+        )
+        return path
+
+    return made
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A function that writes a study file and returns its path."""
+
+    def made(text, name="small.yaml"):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return made

@@ -1,0 +1,210 @@
+"""The command line and its workers: what runs, what is skipped, what fails, and what signals leave behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from filelock import FileLock
+
+from lib import runs
+from lib.__main__ import main
+from lib.study import batch, plan
+
+COMMAND = [sys.executable, "-m", "lib"]
+TINY = "{epochs: 1, width: 8, latent_dim: 2, batch_size: 16, validation: 20}"
+
+
+def command(*words, **options):
+    return subprocess.run(
+        [*COMMAND, *map(str, words)], capture_output=True, text=True, timeout=300, cwd=runs.ROOT, **options
+    )
+
+
+# ---- bad input: exit 2, one line, nothing started ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["run", "demmo"], "did you mean demo?"),
+        (["run", "nowhere.yaml"], "no such study file"),
+        (["run", "demo", "-p", "latent_dimm", "3"], "did you mean latent_dim?"),
+        (["run", "demo", "-p", "epochs", "many"], "epochs = 'many'"),
+        (["run", "demo", "-p", "epochs", "{"], "-p: cannot read the value"),
+        (["run", "demo", "-p", "dataset", "mnits"], "did you mean mnist?"),
+        (["run", "homework"], "mnist.npz"),
+        (["run", "demo", "--out", "/proc/nowhere"], "cannot be written to"),
+        (["data", "verify"], "expected a NAME or PATH"),
+        (["data", "verify", "mnits"], "did you mean mnist?"),
+        (["export", "demmo", "x"], "did you mean demo?"),
+        (["status", "demmo"], "did you mean demo?"),
+        (["report", "demmo"], "did you mean demo?"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(words, expected, capsys, monkeypatch):
+    monkeypatch.setattr(batch, "run_all", lambda *_: pytest.fail("something was started"))
+    assert main(words) == 2
+    _, error = capsys.readouterr()
+    assert expected in error
+    assert error.startswith("latent-report: ")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["run"], ["run", "demo", "--workers", "0"], ["fly"], ["data", "eat"]])
+def test_wrong_usage_is_exit_2(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+
+
+def test_a_damaged_dataset_is_found_before_anything_starts(npz, study, capsys, monkeypatch):
+    path = npz()
+    content = bytearray(path.read_bytes())
+    content[1000] ^= 255  # of some pixel: the headers stay whole, the checksum does not
+    path.write_bytes(content)
+    monkeypatch.setattr(batch, "run_all", lambda *_: pytest.fail("something was started"))
+    text = f"notebooks: {{vae_mnist: {{defaults: {{dataset: {path}, batch_size: 16}}, runs: [{{}}]}}}}"
+    assert main(["run", str(study(text))]) == 2
+    assert "tiny.npz" in capsys.readouterr().err
+
+
+def test_dry_run_starts_nothing(capsys, tmp_path):
+    assert main(["run", "demo", "--dry-run", "--out", str(tmp_path / "x")]) == 0
+    assert "22 runs, 0 done, 22 to do" in capsys.readouterr().out
+    assert not (tmp_path / "x").exists()
+
+
+def test_status_imports_no_tensorflow(tmp_path):
+    code = "import sys; from lib.__main__ import main; main(sys.argv[1:]); print('tensorflow' in sys.modules)"
+    words = [sys.executable, "-c", code, "status", "demo", "--out", str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, cwd=runs.ROOT)
+    assert done.stdout.splitlines()[-2:] == ["22 runs: 22 missing", "False"]
+
+
+def test_cores_are_divided_among_workers():
+    cores = len(os.sched_getaffinity(0))
+    assert batch.workers_and_threads(100, cores) == (cores, 1)
+    assert batch.workers_and_threads(1, 8) == (1, cores)
+
+
+def test_another_run_at_work_is_exit_1(tmp_path, study, npz, capsys):
+    path = study(f"notebooks: {{gan_mnist: {{defaults: {{dataset: {npz()}, batch_size: 16}}, runs: [{{}}]}}}}")
+    folder = tmp_path / "out"
+    (folder / "runs").mkdir(parents=True)
+    with FileLock(folder / ".lock"):
+        assert main(["run", str(path), "--out", str(folder)]) == 1
+    assert "another `latent-report run` is at work there" in capsys.readouterr().err
+
+
+# ---- real runs -----------------------------------------------------------------------------------
+
+
+def test_a_study_with_a_failing_run(tmp_path, npz, study):
+    text = """
+title: Small
+notebooks:
+  vae_mnist:
+    defaults: {dataset: DATASET, epochs: 1, width: 64, batch_size: 16}
+    runs: [{latent_dim: 2}, {latent_dim: 3, learning_rate: 1}]
+figures: [{number: 1, kind: [loss, gallery], runs: [{vae_mnist: {latent_dim: 2}}, {vae_mnist: {latent_dim: 3}}]}]
+"""
+    path = study(text.replace("DATASET", str(npz())))
+    folder = tmp_path / "a {b} ü"
+    done = command("run", path, "--out", folder)
+    assert done.returncode == 1, done.stderr
+    states = {row["run"]: row for row in json.loads(command("status", path, "--out", folder, "--json").stdout)}
+    (first, second) = states
+    assert states[first]["state"] == "done"
+    assert states[second]["state"] == "failed"
+    assert "NonFiniteLossError" in states[second]["why"]
+    assert "lower learning_rate" in states[second]["why"]
+    assert f"{second} failed:" in done.stderr
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert second in page
+    assert (folder / "results.csv").read_text(encoding="utf-8").count("\n") == 3
+
+    result = folder / "runs" / first / "result.json"
+    before = result.stat().st_mtime_ns
+    path.write_text(path.read_text().replace("learning_rate: 1}", "batch_size: 15}"))
+    again = command("run", path, "--out", folder)
+    assert again.returncode == 0, again.stderr
+    assert "2 runs, 1 done, 1 to do" in again.stdout
+    assert result.stat().st_mtime_ns == before
+    assert command("run", path, "--out", folder, "--no-report").stdout.startswith("Small: 2 runs, 2 done, 0 to do")
+
+
+def test_export_runs_by_plain_papermill_count_as_done(tmp_path, npz, study):
+    path = study(f"notebooks: {{vae_mnist: {{defaults: {{dataset: {npz()}}}, runs: [{TINY}]}}}}")
+    out, exported = tmp_path / "out", tmp_path / "ex port"
+    assert command("export", path, exported, "--out", out).returncode == 0
+    environment = os.environ | {"PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", exported / "run.sh"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-1000:]
+    time.sleep(2.5)
+    assert "1 runs: 1 done" in command("status", path, "--out", out).stdout
+
+
+@pytest.fixture
+def long_run(tmp_path, npz, study):
+    """A study of two endless runs, started; yields its process, its folder and the kernels' processes."""
+    text = f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{{dataset: {npz()}, epochs: 100000, seed: [0, 1]}}]}}}}"
+    path, folder = study(text), tmp_path / "out"
+    words = [*COMMAND, "run", str(path), "--out", str(folder), "--workers", "2", "--no-report"]
+    process = subprocess.Popen(words, cwd=runs.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    planned = plan.read(str(path), out=str(folder)).runs
+    deadline = time.time() + 120
+    while any(batch._epochs_done(run) < 2 for run in planned):
+        assert time.time() < deadline, "training did not begin"
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.2)
+    family = psutil.Process(process.pid).children(recursive=True)
+    kernels = [one for one in family if any("ipykernel" in word for word in one.cmdline())]
+    assert len(kernels) == 2
+    yield process, folder, kernels, family
+    for one in [*family, process]:
+        try:
+            one.kill()
+        except psutil.NoSuchProcess:
+            continue
+    process.communicate()
+
+
+def gone(processes):
+    return not psutil.wait_procs(processes, timeout=15)[1]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_leave_no_committed_run_and_no_kernel(long_run, number, status):
+    process, folder, _, family = long_run
+    process.send_signal(number)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert error == "latent-report: stopped; what was finished stays finished, run again to go on\n"
+    assert gone(family)
+    assert all(path.name.endswith(".partial") for path in (folder / "runs").iterdir())
+
+
+def test_a_killed_runner_leaves_no_kernel(long_run):
+    process, _, _, family = long_run
+    process.kill()
+    process.communicate(timeout=30)
+    assert gone(family)
+
+
+def test_a_killed_kernel_fails_its_run_only(long_run):
+    process, folder, kernels, _ = long_run
+    kernels[0].kill()
+    deadline = time.time() + 60
+    while not (causes := [path.read_text() for path in (folder / "runs").glob("*.partial/error.txt")]):
+        assert time.time() < deadline
+        time.sleep(0.2)
+    assert "DeadKernelError" in causes[0]
+    assert process.poll() is None
+    assert kernels[1].is_running()

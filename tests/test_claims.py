@@ -1,0 +1,154 @@
+import pytest
+
+from lib.study import claims
+
+
+def run(notebook="vae_mnist", latent_dim=2, width=512, seed=0, canonical=True, **metrics):
+    """A finished run's result.json, as far as claims read it."""
+    speed = metrics.pop("images_per_second", 1000.0)
+    settings = {"notebook": notebook, "latent_dim": latent_dim, "width": width, "seed": seed, "network": "mlp"}
+    return {
+        "settings": settings,
+        "dataset": {"canonical": canonical},
+        "metrics": metrics,
+        "references": {"frechet_pixels": {"real": 1.0, "blurred": 6.0, "noisy": 4.0, "mean_image": 61.0}},
+        "samples_n": dict.fromkeys(metrics, 5000),
+        "images_per_second": speed,
+    }
+
+
+def losses(values, seeds=3, **same):
+    """Runs with test losses by latent_dim, a little apart from seed to seed."""
+    return [
+        run(latent_dim=z, seed=seed, test_loss=loss + 0.1 * seed, **same)
+        for z, loss in values.items()
+        for seed in range(seeds)
+    ]
+
+
+def verdict(number, results):
+    return claims.verdict(claims.CLAIMS[number - 1], results)
+
+
+def test_there_are_fourteen_claims_in_order():
+    assert [claim.number for claim in claims.CLAIMS] == list(range(1, 15))
+
+
+def test_a_fall_of_the_loss_is_supported():
+    assert str(verdict(1, losses({2: 150, 10: 110, 20: 100}))) == "supported"
+
+
+def test_a_rise_of_the_loss_is_refuted():
+    assert verdict(1, losses({2: 150, 10: 110, 20: 112})).word == "refuted"
+
+
+def test_a_gain_below_the_minimum_effect_is_refuted():
+    assert verdict(1, losses({2: 150, 10: 110, 20: 109.9})).word == "refuted"
+
+
+def test_seeds_too_far_apart_are_undecided():
+    noisy = [run(latent_dim=20, seed=seed, test_loss=loss) for seed, loss in enumerate((60, 105, 140))]
+    found = verdict(1, losses({2: 150, 10: 110}) + noisy)
+    assert (found.word, found.points_to) == ("undecided", "supported")
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_too_few_seeds_are_undecided_but_point_somewhere(seeds):
+    found = verdict(1, losses({2: 150, 10: 110, 20: 100}, seeds))
+    assert (found.word, found.points_to) == ("undecided", "supported")
+    assert str(found) == f"undecided ({seeds} seed{'s' * (seeds > 1)}; points to: supported)"
+    assert verdict(1, losses({2: 100, 10: 110, 20: 120}, seeds)).points_to == "refuted"
+
+
+def test_stand_in_data_give_no_verdict():
+    found = verdict(1, losses({2: 150, 10: 110, 20: 100}, canonical=False))
+    assert str(found) == "no verdict (stand-in data; points to: supported)"
+
+
+def test_few_images_give_no_verdict():
+    results = losses({2: 150, 10: 110, 20: 100})
+    results[0]["samples_n"]["test_loss"] = 360
+    assert verdict(1, results).word == "no verdict"
+
+
+def test_missing_runs_or_metrics_are_undecided():
+    assert str(verdict(1, [])) == "undecided (no runs that it compares)"
+    assert verdict(1, [run(latent_dim=z, frechet_pixels=1.0) for z in (2, 10, 20)]).outcomes == ()
+    partial = verdict(1, losses({2: 150, 10: 110}))
+    assert (partial.word, partial.why) == ("undecided", "1 of 2 comparisons have no runs")
+
+
+def test_only_runs_alike_in_everything_else_are_compared():
+    results = losses({2: 150, 10: 110, 20: 100})
+    for result in results[:3]:
+        result["settings"]["epochs"] = 5
+    assert verdict(1, results).word == "undecided"
+
+
+def test_sharpness_counts_nearness_to_real_images():
+    def sharp(values):
+        return [run(latent_dim=z, seed=s, sharpness=value) for z, value in values.items() for s in range(3)]
+
+    assert verdict(2, sharp({2: 0.2, 10: 0.4, 20: 0.8})).word == "supported"
+    assert verdict(2, sharp({2: 0.2, 10: 0.4, 20: 5.0})).word == "refuted"  # noise is not sharpness
+
+
+def test_no_gain_is_supported_by_a_loss_and_refuted_by_a_gain():
+    def frechet(values):
+        return [run(width=w, seed=s, frechet_pixels=value + s / 10) for w, value in values.items() for s in range(3)]
+
+    assert verdict(4, frechet({256: 10, 512: 10, 1024: 12})).word == "supported"
+    assert verdict(4, frechet({256: 10, 512: 10, 1024: 5})).word == "refuted"
+
+
+def test_same_is_refuted_by_a_move_either_way():
+    cases = [(f"gan_{family}", z, w) for family in ("mnist", "cifar10") for z in (10, 100) for w in (256, 1024)]
+
+    def jsd(of_wide):
+        return [
+            run(notebook, z, w, seed, jsd_test=(of_wide if w == 1024 else 0.3) + seed / 1000)
+            for notebook, z, w in cases
+            for seed in range(3)
+        ]
+
+    assert verdict(8, jsd(0.31)).word == "supported"
+    assert verdict(8, jsd(0.2)).word == verdict(8, jsd(0.4)).word == "refuted"
+
+
+def test_loss_above_1000_is_part_of_claim_5():
+    assert verdict(5, losses({2: 1900, 10: 1800, 20: 1750}, notebook="vae_cifar10")).word == "supported"
+    assert verdict(5, losses({2: 1100, 10: 1010, 20: 990}, notebook="vae_cifar10")).word == "refuted"
+
+
+def test_satisfactory_means_better_than_damaged_real_images():
+    def wgan(value):
+        families = ("wgan_mnist", "wgan_cifar10")
+        return [run(one, 100, 128, seed, frechet_pixels=value) for one in families for seed in range(3)]
+
+    assert verdict(10, wgan(3.9)).word == "supported"
+    assert verdict(10, wgan(4.1)).word == "refuted"  # worse than 10 % noise, though better than blur
+
+
+def test_datasets_are_compared_on_their_own_scale():
+    settings = [("vae", 2, 512), ("vae", 10, 512), ("vae", 20, 512)]
+    settings += [("gan", 10, 256), ("gan", 100, 256), ("wgan", 10, 128), ("wgan", 100, 128)]
+    results = []
+    for model, z, width in settings:
+        for seed in range(3):
+            mnist = run(f"{model}_mnist", z, width, seed, frechet_pixels=4.0)  # (4 - 1) / 60
+            cifar10 = run(f"{model}_cifar10", z, width, seed, frechet_pixels=3.0)
+            cifar10["references"] = {"frechet_pixels": {"real": 1.0, "mean_image": 11.0}}  # (3 - 1) / 10
+            results += [mnist, cifar10]
+    found = verdict(12, results)
+    assert found.word == "supported"
+    assert found.outcomes[0].after == pytest.approx([0.05] * 3)
+
+
+def test_a_metric_of_other_features_is_preferred():
+    results = [run(width=w, seed=s, frechet_pixels=1.0, frechet=w / 100) for w in (256, 512, 1024) for s in range(3)]
+    assert verdict(4, results).word == "supported"
+
+
+def test_infinite_and_zero_values_do_not_stop_the_report():
+    results = [*losses({2: float("inf"), 10: 0.0, 20: 1.0}), run(sharpness=0.0), run(latent_dim=10, sharpness=0.0)]
+    assert len(claims.verdicts(results)) == 14

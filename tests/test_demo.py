@@ -1,0 +1,63 @@
+"""The demo study end to end, with tiny settings: 22 runs, 17 figures, one page, and a browser to show it."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+from lib.__main__ import main
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    assert main(["run", "demo", "--out", str(folder), "-p", "epochs", "1"]) == 0
+    return folder
+
+
+def test_the_report_is_whole(demo):
+    page = (demo / "index.html").read_text(encoding="utf-8")
+    assert [int(number) for number in re.findall(r'<figure[^>]* id="fig-(\d+)"', page)] == list(range(1, 18))
+    assert "807,700" in page
+    assert "3,152,900" in page
+    assert len(page) < 15e6
+    assert len(list((demo / "notebooks").glob("*.html"))) == 22
+    assert len((demo / "results.csv").read_text(encoding="utf-8").splitlines()) == 23
+    assert not list((demo / "runs").glob("*.partial"))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not found:
+        assert not os.environ.get("CI"), "no browser: install Debian's chromium"
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=found, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_in_a_browser(demo, browser, width):
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    complaints, requests = [], []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto((demo / "index.html").as_uri())
+    assert complaints == []
+    assert [url for url in requests if not url.startswith("data:")] == [(demo / "index.html").as_uri()]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth && image.alt)")
+    assert page.locator("figure[id^=fig-]").count() == 17
+    page.locator('a[href^="notebooks/"]').first.click()
+    assert page.url.startswith((demo / "notebooks").as_uri())
+    assert complaints == []
+    page.close()

@@ -1,0 +1,104 @@
+"""Widgets and live progress as JupyterLab would use them, and what batch gets in their place."""
+
+from types import SimpleNamespace
+
+import ipywidgets
+import numpy as np
+import pytest
+from conftest import images
+
+from lib import evaluation, explore, figures
+from lib.models import build
+from lib.training import OneLineAnEpoch, train
+
+
+@pytest.fixture
+def in_lab(monkeypatch):
+    monkeypatch.setenv("JPY_SESSION_NAME", "vae_mnist.ipynb")
+
+
+def children(widget, kind):
+    """Every widget of a kind inside a widget, in order."""
+    found = [widget] if isinstance(widget, kind) else []
+    return found + [one for child in getattr(widget, "children", ()) for one in children(child, kind)]
+
+
+def test_batch_gets_a_figure_and_no_widget(settings):
+    model = build(settings("gan_mnist", latent_dim=3, width=8), (8, 8, 1))
+    assert isinstance(explore.widgets(model), figures.Figure)
+
+
+@pytest.mark.parametrize(("notebook", "latent_dim"), [("vae_mnist", 2), ("gan_mnist", 3), ("wgan_cifar10", 20)])
+def test_every_control_changes_its_picture(settings, in_lab, notebook, latent_dim):
+    shape = (8, 8, 3 if notebook.endswith("cifar10") else 1)
+    tab = explore.widgets(build(settings(notebook, latent_dim=latent_dim, width=8), shape))
+    move, sample, walk = tab.children
+    sliders = children(move, ipywidgets.FloatSlider)
+    assert len(sliders) == min(latent_dim, explore.SLIDERS)
+    assert len(children(move, ipywidgets.Image)) == (2 if notebook.startswith("vae") else 1)
+    for part, control in ((move, sliders[-1]), (sample, children(sample, ipywidgets.BoundedIntText)[0])):
+        before = [picture.value for picture in children(part, ipywidgets.Image)]
+        control.value = 2
+        after = [picture.value for picture in children(part, ipywidgets.Image)]
+        assert all(a != b for a, b in zip(before, after, strict=True))
+    before = [picture.value for picture in children(walk, ipywidgets.Image)]
+    children(walk, ipywidgets.BoundedIntText)[1].value = 5
+    assert before != [picture.value for picture in children(walk, ipywidgets.Image)]
+
+
+def test_a_walk_starts_and_ends_at_the_two_latents(settings):
+    model = build(settings("gan_mnist", latent_dim=4, width=8), (8, 8, 1))
+    first, last = explore.seeded(model, 1), explore.seeded(model, 2)
+    path = explore.between(first, last, np.linspace(0, 1, 5))
+    assert np.allclose(path[[0, -1]], np.concatenate([first, last]), atol=1e-6)
+    assert np.array_equal(explore.walk(model, 1, 2)[0], evaluation.decode(model, first)[0])
+    lengths = np.linalg.norm(path, axis=1)
+    assert lengths.min() >= min(lengths[0], lengths[-1]) - 1e-4
+
+
+def test_between_equal_and_opposite_latents_is_finite():
+    z = np.ones((1, 3), np.float32)
+    assert np.isfinite(explore.between(z, z, np.array([0.5]))).all()
+    assert np.isfinite(explore.between(z, -z, np.array([0.5]))).all()
+
+
+def test_png_enlarges_by_whole_pixels():
+    import io
+
+    from PIL import Image
+
+    image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3) * 20
+    opened = np.asarray(Image.open(io.BytesIO(explore.png(image, 5))))
+    assert opened.shape == (6, 6, 3)
+    assert np.array_equal(opened[::3, ::3], image)
+
+
+def test_progress_is_a_line_in_batch_and_a_figure_in_lab(settings, monkeypatch):
+    ours = settings("vae_mnist", latent_dim=2, width=8, batch_size=8, epochs=3)
+    lines, shown = [], []
+    run = SimpleNamespace(settings=ours, log=lambda line, show=True: lines.append((line, show)))
+    assert type(explore.progress(run)) is OneLineAnEpoch
+
+    monkeypatch.setenv("JPY_SESSION_NAME", "vae_mnist.ipynb")
+    canvas = SimpleNamespace(update=shown.append)
+    monkeypatch.setattr(explore, "display", lambda *_, **__: canvas)
+    data = SimpleNamespace(x_train=images(32), x_validation=images(10), name="tiny")
+    train(build(ours, (8, 8, 1)), data, ours, [explore.progress(run)])
+    assert [line.split("  ")[0] for line, _ in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert not any(show for _, show in lines)
+    assert all(isinstance(figure, figures.Figure) for figure in shown)
+    assert shown
+
+
+def test_tables():
+    facts = {
+        "layers": {"critic": [{"layer": "a", "kind": "Dense", "output": "3", "parameters": 1200}]},
+        "parameters": {"critic": 1200},
+    }
+    assert "| **total** |  |  | **1,200** |" in explore.layers(facts).data
+    found = {
+        "metrics": {"jsd_test": 0.123456},
+        "references": {"jsd_test": {"mean_image": 0.5}},
+        "samples_n": {"jsd_test": 5000},
+    }
+    assert "| `jsd_test` | **0.1235** | mean image 0.5 | 5,000 |" in explore.numbers(found).data

@@ -1,0 +1,119 @@
+import math
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from lib import figures
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (7, 4, 5, 3), dtype=np.uint8)
+VAE = {"loss": [3.0, 2.0], "reconstruction": [2.5, 1.0], "kl": [0.5, 1.0], "val_loss": [3.5, 2.5]}
+GAN = {"jsd": [0.1, 0.4, 0.2], "val_jsd": [0.0, 0.3, 0.1], "d_loss": [0.6, 0.3, 0.5], "g_loss": [1.0, 2.0, 3.0]}
+WGAN = {"emd": [3.0, 2.0], "critic_loss": [-3.0, -2.0], "g_loss": [0.0, 1.0]}
+
+
+def test_mosaic_places_every_pixel():
+    canvas = figures.mosaic(IMAGES, columns=3)
+    assert canvas.shape == (3 * 5 - 1, 3 * 6 - 1, 3)
+    for index, image in enumerate(IMAGES):
+        row, column = divmod(index, 3)
+        np.testing.assert_array_equal(canvas[row * 5 : row * 5 + 4, column * 6 : column * 6 + 5], image)
+    assert (canvas[4] == 255).all()
+    assert (canvas[10:, 6:] == 255).all()  # the last row holds one image only
+
+
+def test_mosaic_reads_floats_and_grey():
+    canvas = figures.mosaic(np.array([0.0, 0.5, 1.0, 2.0]).reshape(4, 1, 1, 1), columns=4, gap=0)
+    np.testing.assert_array_equal(canvas[0, :, 0], [0, 128, 255, 255])
+
+
+def test_gallery_shows_the_mosaic_at_whole_pixels():
+    drawn = figures.gallery(IMAGES, columns=3, title="Samples")
+    (image,) = drawn.axes[0].images
+    np.testing.assert_array_equal(image.get_array(), figures.mosaic(IMAGES, 3))
+    assert image.get_interpolation() == "nearest"
+    assert drawn.size[0] % figures.mosaic(IMAGES, 3).shape[1] == 0
+    assert drawn.axes[0].get_title(loc="left") == "Samples"
+
+
+def test_curves_draw_training_solid_and_validation_dashed():
+    axes = figures.curves(VAE, ["loss", "kl", "missing"], "nats", {"mean image": 2.8}).axes[0]
+    lines = {line.get_label(): line for line in axes.lines}
+    np.testing.assert_array_equal(lines["loss"].get_xdata(), [1, 2])
+    np.testing.assert_array_equal(lines["loss"].get_ydata(), VAE["loss"])
+    np.testing.assert_array_equal(lines["val_loss"].get_ydata(), VAE["val_loss"])
+    assert lines["loss"].get_linestyle() == "-"
+    assert lines["val_loss"].get_linestyle() == "--"
+    assert lines["val_loss"].get_color() == lines["loss"].get_color() != lines["kl"].get_color()
+    assert any("mean image (2.8)" in text.get_text() for text in axes.texts)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "nats")
+
+
+def test_training_picks_the_models_own_curve():
+    vae, kl = figures.training(VAE, "vae").axes
+    assert {line.get_label() for line in vae.lines} == {"loss", "val_loss", "reconstruction"}
+    assert [line.get_label() for line in kl.lines] == ["kl"]
+    (gan,) = figures.training(GAN, "gan").axes
+    assert any(list(line.get_ydata()) == [math.log(2)] * 2 for line in gan.lines)
+    assert gan.get_ylim()[1] > math.log(2)
+    (wgan,) = figures.training(WGAN, "wgan").axes
+    assert wgan.get_ylim()[0] < 0
+    (losses,) = figures.training(GAN, "gan", losses=True).axes
+    assert {line.get_label() for line in losses.lines} == {"d_loss", "g_loss"}
+
+
+def test_figures_side_by_side_have_one_scale():
+    other = {name: [10 * value for value in values] for name, values in VAE.items()}
+    limits = [figures.training(one, "vae", like=[VAE, other]).axes[0].get_ylim() for one in (VAE, other)]
+    assert limits[0] == limits[1]
+    assert limits[0][1] > 35
+
+
+@pytest.mark.parametrize("history", [{}, {"loss": [1.0]}, {"loss": [math.nan, math.inf]}])
+def test_curves_of_almost_nothing(history):
+    assert figures.training(history, "vae").png().startswith(b"\x89PNG")
+
+
+def test_latent_map_shows_every_point_under_its_label():
+    points, labels = RNG.normal(size=(30, 2)), np.arange(30) % 3
+    axes = figures.latent_map(points, labels, ("a", "b")).axes[0]
+    for label, collection in enumerate(axes.collections):
+        np.testing.assert_allclose(collection.get_offsets(), points[labels == label])
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["0", "1", "2"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("a", "b")
+    assert figures.latent_map(points).axes[0].get_legend() is None
+
+
+def test_plane_has_the_largest_z2_on_top():
+    images = np.arange(9, dtype=np.uint8).reshape(9, 1, 1, 1)
+    axes = figures.plane(images, [-1.0, -0.01, 1.0]).axes[0]
+    np.testing.assert_array_equal(axes.images[0].get_array()[..., 0], images.reshape(3, 3))
+    assert axes.images[0].get_extent() == [0, 3, 0, 3]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["-1.0", "0.0", "1.0"]
+
+
+def test_reconstructions_stand_below_their_originals():
+    drawn = figures.reconstructions(IMAGES[:3], IMAGES[3:6])
+    np.testing.assert_array_equal(drawn.axes[0].images[0].get_array()[5:9, :5], IMAGES[3])
+    assert [text.get_text() for text in drawn.texts] == ["original", "decoded"]
+
+
+def test_every_figure_displays_itself_and_says_what_it_shows():
+    drawn = [
+        figures.gallery(IMAGES),
+        figures.interpolation(IMAGES),
+        figures.progress(GAN, "gan", IMAGES),
+        figures.progress({}, "wgan", IMAGES),
+        figures.reconstructions(IMAGES, IMAGES),
+    ]
+    for one in drawn:
+        assert isinstance(one, Figure)
+        png, metadata = one._repr_png_()
+        assert png.startswith(b"\x89PNG")
+        assert metadata["alt"]
+        assert (metadata["width"], metadata["height"]) == one.size
+
+
+def test_svg_is_the_same_each_time():
+    assert figures.training(VAE, "vae").svg() == figures.training(VAE, "vae").svg()

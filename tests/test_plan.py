@@ -1,0 +1,302 @@
+"""Study files: what they mean, and every way in which one can be wrong."""
+
+import pytest
+
+from lib.settings import UserError
+from lib.study import plan
+
+HEAD = "datasets: {mnist: digits, cifar10: shapes}\n"
+
+
+def test_homework_has_the_write_ups_runs(npz, tmp_path, study):
+    mnist, cifar = npz(1, 28, 800, "m.npz"), npz(3, 32, 800, "c.npz")
+    path = study(f"extends: {plan.PARAMETERS_DIR / 'homework.yaml'}\ndatasets: {{mnist: {mnist}, cifar10: {cifar}}}\n")
+    found = {}
+    for run in plan.read(str(path)).runs:
+        found.setdefault(run.settings.notebook, set()).add((run.settings.latent_dim, run.settings.width))
+        assert run.settings.network == "mlp"
+    vae = {(2, 512), (10, 512), (20, 512), (2, 256), (2, 1024)}
+    assert found == {
+        "vae_mnist": vae,
+        "vae_cifar10": vae,
+        "gan_mnist": {(10, 256), (100, 256), (10, 1024)},
+        "gan_cifar10": {(10, 256), (100, 256), (100, 1024)},
+        "wgan_mnist": {(10, 128), (100, 128), (100, 1024)},
+        "wgan_cifar10": {(10, 128), (100, 128), (100, 512)},
+    }
+
+
+def test_demo_has_22_runs_and_17_figures():
+    demo = plan.read("demo")
+    assert len(demo.runs) == 22
+    assert [figure.number for figure in demo.figures] == list(range(1, 18))
+    assert demo.figures[14].runs[1] == ("wgan_mnist-latent_dim100-width1024-seed0",)
+
+
+def test_names_hold_what_differs_from_the_studys_defaults(study):
+    path = study(
+        HEAD + "notebooks: {vae_mnist: {defaults: {epochs: 2}, runs: [{latent_dim: 3}, {latent_dim: 3, epochs: 4}]}}"
+    )
+    assert [run.name for run in plan.read(str(path)).runs] == [
+        "vae_mnist-latent_dim3-width512-seed0",
+        "vae_mnist-latent_dim3-width512-seed0-epochs4",
+    ]
+
+
+def test_a_list_is_a_grid_axis_and_the_same_setting_is_one_run(study):
+    path = study(
+        HEAD + "notebooks: {gan_mnist: {runs: [{latent_dim: [2, 3], seed: [0, 1]}, {latent_dim: 3, seed: 1}]}}"
+    )
+    assert len(plan.read(str(path)).runs) == 4
+
+
+def test_extends_merges_maps_and_null_takes_away(study):
+    study(
+        HEAD
+        + "title: A\nnotebooks: {vae_mnist: {defaults: {epochs: 2, width: 9}, runs: [{}]}, gan_mnist: {runs: [{}]}}",
+        "base.yaml",
+    )
+    child = study("extends: base.yaml\ntitle: B\nnotebooks: {vae_mnist: {defaults: {epochs: 3}}, gan_mnist: null}")
+    read = plan.read(str(child))
+    (run,) = read.runs
+    assert (read.title, run.settings.epochs, run.settings.width) == ("B", 3, 9)
+
+
+def test_command_line_wins_where_it_applies(study):
+    path = study(HEAD + "notebooks: {wgan_mnist: {runs: [{n_critic: 4}]}, gan_mnist: {runs: [{}]}}")
+    wgan, gan = plan.read(str(path), {"n_critic": 2, "epochs": 7}).runs
+    assert (wgan.settings.n_critic, wgan.settings.epochs, gan.settings.epochs) == (2, 7, 7)
+
+
+def test_relative_dataset_is_relative_to_the_study(study, npz, monkeypatch):
+    npz()
+    path = study("notebooks: {vae_mnist: {defaults: {dataset: tiny.npz, batch_size: 32}, runs: [{}]}}")
+    monkeypatch.chdir("/")
+    assert plan.read(str(path)).runs[0].settings.dataset == str(path.parent / "tiny.npz")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "datasets: {mnist: tiny.npz}\nnotebooks: {vae_mnist: {runs: [{}]}}",
+        "defaults: {dataset: tiny.npz}\nnotebooks: {vae_mnist: {runs: [{}]}}",
+        "notebooks: {vae_mnist: {defaults: {dataset: tiny.npz}, runs: [{}]}}",
+        "notebooks: {vae_mnist: {runs: [{dataset: tiny.npz}]}}",
+        "notebooks: {vae_mnist: {runs: [{dataset: [tiny.npz]}]}}\n"
+        "figures: [{number: 1, kind: loss, runs: [{vae_mnist: {dataset: tiny.npz}}]}]",
+    ],
+)
+def test_inherited_relative_dataset_is_relative_to_the_file_that_names_it(study, npz, monkeypatch, text):
+    npz()
+    base = study(text, "base.yaml")
+    (base.parent / "sub").mkdir()
+    child = study("extends: ../base.yaml\ndefaults: {batch_size: 32}", "sub/child.yaml")
+    monkeypatch.chdir("/")
+    assert plan.read(str(child)).runs[0].settings.dataset == str(base.parent / "tiny.npz")
+
+
+def test_relative_dataset_of_the_command_line_is_relative_to_the_current_folder(study, npz, monkeypatch, tmp_path):
+    (tmp_path / "shell").mkdir()
+    file = npz(name="shell/my.npz")
+    path = study("defaults: {batch_size: 32}\nnotebooks: {vae_mnist: {runs: [{}]}}")
+    monkeypatch.chdir(tmp_path / "shell")
+    read = plan.read(str(path), {"dataset": "my.npz"})
+    assert read.runs[0].settings.dataset == str(file)
+    assert read.overrides == {"dataset": str(file)}  # for a kernel that works in another folder
+
+
+def test_two_different_runs_of_one_name_are_refused(study, npz, tmp_path):
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        npz(name=f"{folder}/my.npz")
+    head = "defaults: {batch_size: 32}\n"
+    grid = study(head + "notebooks: {vae_mnist: {runs: [{dataset: [a/my.npz, b/my.npz]}]}}")
+    with pytest.raises(UserError, match=r"different runs would be called vae_mnist-\S+ \(dataset: .+; rename a file$"):
+        plan.read(str(grid))
+    apart = study(head + "notebooks: {vae_mnist: {runs: [{dataset: a/my.npz}, {dataset: b/my.npz}]}}")
+    with pytest.raises(UserError, match=r"vae_mnist\.runs\[0\] and notebooks\.vae_mnist\.runs\[1\]: two different"):
+        plan.read(str(apart))
+    long = ", ".join(f"{'x' * 40}{end}.npz" for end in "ab")
+    cut = study(head + f"notebooks: {{vae_mnist: {{runs: [{{dataset: [{long}]}}]}}}}")
+    with pytest.raises(UserError, match="two different runs"):
+        plan.read(str(cut))
+
+
+def test_absent_dataset_is_an_error_only_where_data_is_checked(study):
+    path = study("notebooks: {vae_mnist: {runs: [{dataset: gone.npz}]}}")
+    with pytest.raises(UserError, match=r"gone\.npz"):
+        plan.read(str(path))
+    (run,) = plan.read(str(path), check_data=False).runs
+    assert run.settings.dataset == str(path.parent / "gone.npz")
+
+
+def test_selectors_values_are_read_as_the_runs_are(study):
+    path = study(
+        HEAD
+        + "notebooks: {gan_mnist: {runs: [{learning_rate: [1e-3, 1e-4]}]}}\n"
+        + "figures: [{number: 1, kind: jsd, runs: [{gan_mnist: {learning_rate: 1e-3}}]}]"
+    )
+    read = plan.read(str(path))
+    ((name,),) = read.figures[0].runs
+    assert read.run(name).settings.learning_rate == 0.001
+
+
+def test_selectors_may_name_one_run_a_seed(study):
+    path = study(
+        HEAD
+        + "notebooks: {gan_mnist: {runs: [{seed: [0, 1]}]}}\nfigures: [{number: 1, kind: jsd, runs: [{gan_mnist: {}}]}]"
+    )
+    assert len(plan.read(str(path)).figures[0].runs[0]) == 2
+
+
+RUNS = "notebooks: {vae_mnist: {runs: [{}]}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "expected a mapping"),
+        ("- a\n- b", "expected a mapping"),
+        ("title: x", "no notebooks"),
+        ("notebook: {}", "unknown study key 'notebook' (did you mean notebooks?)"),
+        ("notebooks: {vae_mnsit: {runs: [{}]}}", "did you mean vae_mnist?"),
+        ("notebooks: {vae_mnist: {run: [{}]}}", "unknown notebooks.vae_mnist key 'run'"),
+        ("notebooks: {vae_mnist: {runs: {}}}", "expected a list"),
+        ("notebooks: {vae_mnist: {runs: []}}", "no runs"),
+        ("notebooks: {vae_mnist: {runs: [{latent_dim: []}]}}", "empty grid"),
+        ("notebooks: {vae_mnist: {runs: [{latent_dims: 3}]}}", "did you mean latent_dim?"),
+        ("notebooks: {vae_mnist: {runs: [{latent_dim: two}]}}", "latent_dim = 'two'"),
+        ("notebooks: {vae_mnist: {runs: [{learning_rate: yes}]}}", "boolean"),
+        ("notebooks: {vae_mnist: {runs: [{width: null}]}}", "width = None"),
+        ("notebooks: {vae_mnist: {runs: [{output_dir: ../../x}]}}", "use --out"),
+        ("notebooks: {vae_mnist: {runs: [{notebook: gan_mnist}]}}", "cannot be set"),
+        ("notebooks: {vae_mnist: {defaults: {output_dir: x}, runs: [{}]}}", "defaults: output_dir and notebook cannot"),
+        ("notebooks: {vae_mnist: {defaults: {notebook: vae_mnist}, runs: [{}]}}", "cannot be set"),
+        (RUNS + "defaults: {output_dir: x}", "cannot be set"),
+        ("notebooks: {vae_mnist: {runs: [{dataset: shapes}]}}", "expects grey"),
+        ("notebooks: {vae_mnist: {runs: [{dataset: nowhere.npz}]}}", "nowhere.npz"),
+        ("notebooks: {vae_mnist: {runs: [{batch_size: 5000}]}}", "one step takes 5000"),
+        (
+            "notebooks: {vae_mnist: {runs: [{seed: ["
+            + ",".join(["1"] * 200)
+            + "], width: ["
+            + ",".join(["1"] * 200)
+            + "]}]}}",
+            "more than 10000",
+        ),
+        (RUNS + "defaults: {latent: 3}", "unknown parameter 'latent'"),
+        (RUNS + "datasets: {mnits: digits}", "did you mean mnist?"),
+        (RUNS + "extends: nowhere.yaml", "does not exist"),
+        (RUNS + "extends: small.yaml", "perhaps in a circle"),
+        (RUNS + "title: [a]", "title: expected a text"),
+        (RUNS + "figures: {}", "figures: expected a list"),
+        (RUNS + "figures: [{number: 1, kind: loss, run: []}]", "unknown figures[0] key 'run'"),
+        (RUNS + "figures: [{kind: loss, runs: [{vae_mnist: {}}]}]", "expected a whole number"),
+        (RUNS + "figures: [{number: 1, kind: lose, runs: [{vae_mnist: {}}]}]", "did you mean loss?"),
+        (RUNS + "figures: [{number: 1, kind: jsd, runs: [{vae_mnist: {}}]}]", "does not suit"),
+        (
+            RUNS + "figures: [{number: 1, kind: {a: b}, runs: [{vae_mnist: {}}]}]",
+            "kind: dict \"{'a': 'b'}\" is none of",
+        ),
+        (RUNS + "figures: [{number: 1, kind: [[loss]], runs: [{vae_mnist: {}}]}]", "is none of layers"),
+        (RUNS + "figures: [{number: 1, kind: [], runs: [{vae_mnist: {}}]}]", "names no kind"),
+        (RUNS + "figures: [{number: 1, kind: loss, runs: [{vae_mnist: {width: {a: b}}}]}]", "width = {'a': 'b'}"),
+        (RUNS + "figures: [{number: 1, kind: loss, runs: [{vae_mnist: {width: two}}]}]", "width = 'two'"),
+        (RUNS + "figures: [{number: 1, kind: loss, runs: []}]", "names no run"),
+        (RUNS + "figures: [{number: 1, kind: loss, runs: [{vae_mnist: {latent_dim: 77}}]}]", "names no run"),
+        (RUNS + "figures: [{number: 1, kind: loss, runs: [{vae_mnist: {latent: 2}}]}]", "did you mean latent_dim?"),
+        (RUNS + "figures: [&a {number: 1, kind: loss, runs: [{vae_mnist: {}}]}, *a]", "aliases"),
+        (RUNS + "title: a\ntitle: b", "stands twice"),
+        (RUNS + "? [a]\n: 1", "a key must be a name"),
+        (RUNS + "title: !!bool maybe", "tags (!name) are not supported"),
+        (RUNS + "title: 0x" + "f" * 5000, "not valid YAML"),
+        (RUNS + 'title: "\\ud800"', "not valid YAML"),
+        (RUNS + "extends: " + "x" * 300, "does not exist"),
+        (RUNS + 'extends: "a\\nb"', "does not exist"),
+        ('notebooks: {vae_mnist: {runs: [{dataset: "\\0.npz"}]}}', "control character"),
+        ("notebooks: {vae_mnist: {runs: [{dataset: ~nobody-here/x.npz}]}}", "nobody-here"),
+        (RUNS + "title: !!python/object/apply:os.system ['false']", "not valid YAML"),
+        ("notebooks: {vae_mnist: {runs: [{}]", "not valid YAML"),
+        ("[" * 5000, "not valid YAML"),
+        ("# " + "x" * 1_000_001, "at most 1000000"),
+    ],
+)
+def test_broken_studies_are_refused_in_one_line(study, text, words):
+    path = study(
+        text if "dataset" in text or text.startswith(("[", "#")) else f"{text}\n{HEAD}" if "notebooks" in text else text
+    )
+    with pytest.raises(UserError) as error:
+        plan.read(str(path))
+    assert words in str(error.value)
+    assert "small.yaml" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+ODD = (
+    "null",
+    "3",
+    "-1.5",
+    "true",
+    "x",
+    "''",
+    "2020-01-01",
+    "[]",
+    "[[]]",
+    "[x, 3]",
+    "{}",
+    "{x: {y: z}}",
+    "{1: 2}",
+    "[{}]",
+)
+PLACES = (
+    "{}",
+    "extends: {}",
+    "title: {}",
+    "date: {}",
+    "defaults: {}",
+    "defaults: {{width: {}}}",
+    "defaults: {{dataset: {}}}",
+    "datasets: {}",
+    "datasets: {{mnist: {}}}",
+    "notebooks: {}",
+    "notebooks: {{vae_mnist: {}}}",
+    "notebooks: {{vae_mnist: {{defaults: {}}}}}",
+    "notebooks: {{vae_mnist: {{defaults: {{network: {}}}, runs: [{{}}]}}}}",
+    "notebooks: {{vae_mnist: {{runs: {}}}}}",
+    "notebooks: {{vae_mnist: {{runs: [{}]}}}}",
+    "notebooks: {{vae_mnist: {{runs: [{{dataset: {}}}]}}}}",
+    "notebooks: {{vae_mnist: {{runs: [{{latent_dim: {}}}]}}}}",
+    "figures: {}",
+    "figures: [{}]",
+    "figures: [{{number: {}, kind: loss, runs: [{{vae_mnist: {{}}}}]}}]",
+    "figures: [{{number: 1, kind: {}, runs: [{{vae_mnist: {{}}}}]}}]",
+    "figures: [{{number: 1, kind: loss, runs: {}}}]",
+    "figures: [{{number: 1, kind: loss, runs: [{}]}}]",
+    "figures: [{{number: 1, kind: loss, runs: [{{vae_mnist: {}}}]}}]",
+    "figures: [{{number: 1, kind: loss, runs: [{{vae_mnist: {{width: {}}}}}]}}]",
+    "figures: [{{number: 1, kind: loss, runs: [{{vae_mnist: {{}}}}], caption: {}}}]",
+)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_odd_values_anywhere_are_fine_or_refused_in_one_line(study, place):
+    for odd in ODD:
+        text = place.format(odd)
+        lines = [text, "" if "datasets" in text else HEAD, "" if "notebooks" in text else RUNS]
+        path = study(text if place == "{}" else "\n".join(lines))
+        said = ""
+        try:
+            plan.read(str(path))
+        except UserError as error:  # any other is a traceback to the user
+            said = str(error)
+        assert "\n" not in said
+
+
+def test_unknown_study_gets_the_nearest():
+    with pytest.raises(UserError, match=r"did you mean demo\?"):
+        plan.read("demmo")
+
+
+def test_unknown_override():
+    with pytest.raises(UserError, match=r"-p: unknown parameter 'latent_dm' \(did you mean latent_dim\?\)"):
+        plan.read("demo", {"latent_dm": 3})

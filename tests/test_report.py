@@ -1,0 +1,253 @@
+import csv
+import html
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+import synthetic
+
+from lib import runs
+from lib.settings import UserError
+from lib.study import plan, report, writeup
+from lib.study.html import contents, render
+
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+STUDY = f"""
+title: "Small & {EVIL}"
+author: "A. {EVIL}"
+notebooks:
+  vae_mnist: {{defaults: {{dataset: digits, epochs: 12, width: 8}}, runs: [{{latent_dim: [2, 3]}}]}}
+  gan_mnist: {{defaults: {{dataset: digits, epochs: 12, width: 8}}, runs: [{{latent_dim: [2, 3]}}]}}
+  wgan_cifar10: {{defaults: {{dataset: shapes, epochs: 12, width: 8}}, runs: [{{latent_dim: 2}}]}}
+figures:
+  - number: 1
+    section: VAE / MNIST / Original {EVIL}
+    kind: [layers, loss, gallery, reconstructions, latent_map]
+    runs: [{{vae_mnist: {{latent_dim: 2}}}}]
+    caption: "{EVIL}"
+  - {{number: 2, kind: [jsd, gallery], runs: [{{gan_mnist: {{latent_dim: 2}}}}, {{gan_mnist: {{latent_dim: 3}}}}]}}
+  - {{number: 3, section: Of its own, kind: [loss], runs: [{{wgan_cifar10: {{latent_dim: 2}}}}]}}
+"""
+FAILED = "gan_mnist-latent_dim3-width8-seed0"
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes, and the text of the cells of every table row."""
+
+    def __init__(self, markup):
+        super().__init__()
+        self.tags, self.rows, self.in_cell = [], [], False
+        self.feed(markup)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+            self.in_cell = True
+
+    def handle_endtag(self, tag):
+        self.in_cell = self.in_cell and tag not in ("td", "th")
+
+    def handle_data(self, text):
+        if self.in_cell:
+            self.rows[-1][-1] += text
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A built report of four finished runs and a failed one, in a folder that breaks what formats its path."""
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "small.yaml").write_text(STUDY)
+    study = plan.read(str(folder / "small.yaml"), out=str(folder / "out {braces} ü"))
+    synthetic.finish(study, leave_out=[FAILED])
+    failed = study.run(FAILED)
+    runs.partial_of(failed.folder).mkdir()
+    runs.fail(failed.folder, f"out of memory {EVIL}")
+    report.build(study)
+    return study
+
+
+@pytest.fixture(scope="module")
+def page(study):
+    return (study.folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_report_has_every_figure_section_and_run(study, page):
+    for number in (1, 2, 3):
+        assert f'id="fig-{number}"' in page
+        assert f"<b>Figure {number}.</b>" in page
+    for heading in ("The experiment", "Results", "What was assumed", "Conclusion", "Of its own"):
+        assert re.search(rf"<h[23] id=[^>]*>{heading}<", page)
+    for run in study.runs:
+        assert run.name in page
+    assert page.count('id="claim-') == 14
+    assert "in place of MNIST" in page
+    assert "4 of 5 runs" in page
+
+
+def test_a_failed_run_leaves_a_visible_gap(page):
+    gap = page[page.index('<div class="gap"') :][:600]
+    assert "failed" in gap
+    assert FAILED in gap
+    assert "out of memory" in gap
+
+
+def test_strict_builds_and_then_complains(study, page, monkeypatch):
+    monkeypatch.setattr(report, "execute", lambda *_: report.nbformat.v4.new_notebook())
+    with pytest.raises(report.IncompleteError, match=FAILED) as error:
+        report.build(study, strict=True)
+    assert error.value.status == 1
+    (study.folder / "index.html").write_text(page, encoding="utf-8")
+
+
+def test_markup_in_titles_captions_and_causes_is_inert(study, page):
+    pages = [page, *(path.read_text(encoding="utf-8") for path in (study.folder / "notebooks").glob("*.html"))]
+    for markup in pages:
+        tags = Tags(markup).tags
+        assert not [tag for tag, _ in tags if tag in ("script", "iframe", "object", "embed", "form", "base")]
+        assert not [name for _, attrs in tags for name in attrs if name.startswith("on")]
+        policy = next(attrs["content"] for tag, attrs in tags if attrs.get("http-equiv") == "Content-Security-Policy")
+        assert "default-src 'none'" in policy
+        assert "script-src" not in policy
+    assert page.count(html.escape(EVIL, quote=False)) >= 4  # title, author, heading, caption, cause
+
+
+def test_pages_ask_the_network_for_nothing_and_describe_their_images(study, page):
+    for markup in (page, *(path.read_text(encoding="utf-8") for path in (study.folder / "notebooks").glob("*.html"))):
+        for tag, attrs in Tags(markup).tags:
+            loaded = [attrs[name] for name in ("src", "srcset", "data", "poster") if name in attrs]
+            loaded += [attrs["href"]] if tag == "link" else []
+            assert all(address.startswith("data:") for address in loaded), attrs
+            assert tag != "img" or attrs["alt"]
+        assert not re.search(r"@import|url\(", markup)
+
+
+def test_ids_are_unique_and_links_lead_somewhere(study, page):
+    tags = Tags(page).tags
+    ids = [attrs["id"] for _, attrs in tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    for address in {attrs["href"] for tag, attrs in tags if tag == "a"}:
+        assert address[1:] in ids if address.startswith("#") else (study.folder / address).is_file()
+
+
+def test_results_csv_equals_the_table(study, page):
+    shown = {row[0]: row for row in Tags(page).rows if row}
+    with (study.folder / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["run"] for row in rows] == [run.name for run in study.runs]
+    for row in rows:
+        cells = shown[row["run"]]
+        if row["state"] != "done":
+            assert "failed" in cells
+            continue
+        for name in ("sharpness", "frechet_pixels", "images_per_second"):
+            assert writeup.number(float(row[name])) in cells
+        assert row["latent_dim"] in cells
+        assert row["dataset_canonical"] == "False"
+
+
+def test_run_notebooks_show_code_and_sanitised_output(study):
+    markup = (study.folder / "notebooks" / f"{study.runs[0].name}.html").read_text(encoding="utf-8")
+    assert "of_notebook" in markup
+    assert "&lt;script&gt;alert(1)" in markup  # what a cell printed
+    assert "&lt;/script&gt;\nepoch 2/2\n</pre>" in markup  # lines in one block
+    assert "alert(2)" not in markup  # what a cell put out as HTML
+    assert 'alt="one &lt;pixel&gt;"' in markup
+    assert 'href="../index.html"' in markup
+    assert "interactive widget" in markup
+
+
+def test_run_notebooks_are_converted_once(study, monkeypatch):
+    one = next(entry for entry in writeup.entries(study) if entry.result)
+    monkeypatch.setattr(report.html, "render", lambda *_, **__: pytest.fail("converted again"))
+    report.write_notebook(one, study.folder / "notebooks")
+
+
+def test_a_run_that_cannot_be_read_is_a_gap(tmp_path):
+    (tmp_path / "s.yaml").write_text("notebooks: {vae_mnist: {defaults: {dataset: digits, width: 8}, runs: [{}]}}")
+    study = plan.read(str(tmp_path / "s.yaml"), out=str(tmp_path))
+    synthetic.finish(study)
+    (study.runs[0].folder / "samples.npz").write_bytes(b"not a zip")
+    (entry,) = writeup.entries(study)
+    assert (entry.state, entry.result) == ("stale", None)
+    assert "stale" in writeup.Page(str(study.path), str(tmp_path)).section("VAE")
+
+
+def test_seeds_share_a_panel_and_unknown_metrics_are_shown(tmp_path):
+    (tmp_path / "s.yaml").write_text(
+        "notebooks: {gan_mnist: {defaults: {dataset: digits, width: 8}, runs: [{seed: [0, 1, 2]}]}}\n"
+        "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {}}]}]"
+    )
+    study = plan.read(str(tmp_path / "s.yaml"), out=str(tmp_path))
+    for seed, run in enumerate(study.runs):
+        synthetic.write(run, sharpness=0.5 + seed / 10, new_score=0.125)
+    page = writeup.Page(str(study.path), str(tmp_path))
+    assert "0.6 ± 0.1" in page.section("GAN")
+    assert page.section("GAN").count('<div class="panel">') == 2  # the figure's, and the one over the epochs
+    assert "new score" in page.results()
+    assert "0.125" in page.results()
+
+
+def test_a_study_without_figures_shows_every_run(tmp_path):
+    (tmp_path / "s.yaml").write_text(
+        "notebooks: {wgan_mnist: {defaults: {dataset: digits, width: 8}, runs: [{latent_dim: [1, 2]}]}}"
+    )
+    study = plan.read(str(tmp_path / "s.yaml"), out=str(tmp_path))
+    synthetic.finish(study)
+    page = writeup.Page(str(study.path), str(tmp_path))
+    assert page.section("WGAN").count("<figure") == 3  # two runs, and one over the epochs
+    assert "no VAE runs" in page.section("VAE")
+    assert page.further() == ""
+
+
+def test_homework_has_seventeen_figures(tmp_path, monkeypatch):
+    monkeypatch.setattr(writeup, "drawing", lambda *_: writeup.picture(b"", "png", (1, 1), "not drawn, to save time"))
+    homework = plan.PARAMETERS_DIR / "homework.yaml"
+    if not homework.is_file():
+        pytest.skip("parameters/homework.yaml is not there")
+    (tmp_path / "s.yaml").write_text(f"extends: {homework}\ndatasets: {{mnist: digits, cifar10: shapes}}\n")
+    study = plan.read(str(tmp_path / "s.yaml"), out=str(tmp_path))
+    synthetic.finish(study)
+    page = writeup.Page(str(study.path), str(tmp_path))
+    markup = "".join(page.section(model) for model in ("VAE", "GAN", "WGAN"))
+    order = [int(number) for number in re.findall(r'<figure id="fig-(\d+)"', markup)]
+    assert order == list(range(1, 18))
+    assert "width in Figure 10" in page.assumptions()
+    assert "latent dimension in Figure 17" in page.assumptions()
+    assert len(page.done) == 22
+
+
+def test_rendering_makes_html_in_markdown_visible_text():
+    notebook = report.nbformat.v4.new_notebook()
+    source = (
+        f"# Title {EVIL}\n\n{EVIL}\n\n[x](javascript:alert(3)) $x^2$ [y](other.ipynb) ![z](https://example.org/z.png)"
+    )
+    notebook.cells = [report.nbformat.v4.new_markdown_cell(source)]
+    markup = render(notebook, "t")
+    tags = Tags(markup).tags
+    assert "script" not in {tag for tag, _ in tags}
+    assert not [attrs for _, attrs in tags if "javascript" in (attrs.get("href") or "")]
+    assert [attrs["src"][:10] for tag, attrs in tags if tag == "img"] == ["data:image"]  # the formula
+
+
+def test_contents_nest_headings():
+    markup = '<h3 id="z">Z</h3><h2 id="a">A</h2><h3 id="b"><i>B</i></h3><h2 id="c">C</h2>'
+    nested = '<li><a href="#a">A</a><ul><li><a href="#b">B</a></li></ul></li>'
+    assert contents(markup) == f'<ul><li><a href="#z">Z</a></li>{nested}<li><a href="#c">C</a></li></ul>'
+    assert contents("") == ""
+
+
+def test_a_folder_that_cannot_be_written_is_a_users_error(study, tmp_path):
+    (tmp_path / "file").write_text("")
+    blocked = plan.read(str(study.path), out=str(tmp_path / "file" / "out"))
+    with pytest.raises(UserError, match="cannot be written"):
+        report.build(blocked)
+
+
+def test_the_report_needs_no_tensorflow():
+    code = "import sys, lib.study.report; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,229 @@
+"""Run folders: names, keys, the one rename, and what counts as done."""
+
+import json
+import os
+import time
+
+import pytest
+
+from lib import runs
+from lib.settings import UserError
+
+
+def test_source_digest_sees_only_what_runs():
+    plain = "def f(x):\n    return x + 1\n"
+    dressed = '"""Module."""\n\n# why\ndef f(x):\n    """Doc."""\n    return x + 1  # more\n'
+    assert runs.source_digest(plain) == runs.source_digest(dressed)
+    assert runs.source_digest(plain) != runs.source_digest(plain.replace("1", "2"))
+
+
+def test_training_key_parts(settings, monkeypatch):
+    base = runs.training_key(settings("vae_mnist"), "data")
+    assert runs.difference(base, runs.training_key(settings("vae_mnist", output_dir="elsewhere"), "data")) == ""
+    assert (
+        runs.difference(base, runs.training_key(settings("vae_mnist", epochs=3), "data")) == "settings.epochs: 50 -> 3"
+    )
+    assert runs.difference(base, runs.training_key(settings("vae_mnist"), "other")).startswith("data: ")
+    assert base["notebook"] != runs.training_key(settings("gan_mnist"), "data")["notebook"]
+    monkeypatch.setattr(runs, "_module_digest", lambda name: "a" * 64)
+    assert runs.difference(base, runs.training_key(settings("vae_mnist"), "data")) == "sources.backend changed"
+
+
+def test_write_aside_leaves_the_old_file_when_writing_fails(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_text("old")
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space"):
+        runs.write_aside(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_history_round_trip(tmp_path):
+    history = {"loss": [3.0, 2.5], "val_loss": [3.5, 1e-9]}
+    (tmp_path / "history.csv").write_text(runs.history_csv(history))
+    assert runs.read_history(tmp_path) == history
+
+
+@pytest.fixture
+def made(tmp_path, settings):
+    """A partial folder with every file that a run leaves, and its settings."""
+    folder = tmp_path / "runs" / "one"
+    ours = settings("gan_mnist", dataset="digits", output_dir=str(folder))
+    run = runs.Run(ours)
+    run.seconds["fit"] = 1.0
+    run.log("epoch 1/1", show=False)
+    run.save({}, {"jsd": [0.1]}, {"samples": [[1]]})
+    cell = {"cell_type": "code", "source": ["1"], "execution_count": 1, "outputs": [], "metadata": {}}
+    content = {"cells": [cell], "metadata": {"papermill": {"end_time": "now"}}}
+    (run.partial / "notebook.ipynb").write_text(json.dumps(content))
+    run.record(images_seen=10, metrics={}, layers={}, parameters={})
+    return folder, ours
+
+
+def _state(folder, ours):
+    return runs.state(folder, ours)
+
+
+def test_a_run_whose_notebook_is_being_written_waits_for_its_commit(made):
+    folder, _ = made
+    assert not folder.exists()
+    runs.commit(folder)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*runs.FILES, "model"])
+    assert not runs.partial_of(folder).exists()
+
+
+def test_without_papermill_the_record_cell_commits(tmp_path, settings):
+    run = runs.Run(settings("gan_mnist", dataset="digits", output_dir=str(tmp_path / "one")))
+    run.seconds["fit"] = 1.0
+    run.save({}, {"jsd": [0.1]}, {"samples": [[1]]})
+    assert run.record(images_seen=10, metrics={}, layers={}) == tmp_path / "one"
+    assert (tmp_path / "one" / "result.json").is_file()
+
+
+def test_state_settles_what_plain_papermill_left(made):
+    folder, ours = made
+    assert _state(folder, ours) == ("missing", "")  # papermill may still be writing
+    old = time.time() - 10
+    os.utime(runs.partial_of(folder) / "notebook.ipynb", (old, old))
+    assert _state(folder, ours) == ("done", "")
+    assert folder.is_dir()
+
+
+def test_state_names_what_changed(made, settings, monkeypatch):
+    folder, ours = made
+    runs.commit(folder)
+    assert _state(folder, ours) == ("done", "")
+    longer = settings("gan_mnist", dataset="digits", epochs=99)
+    assert _state(folder, longer) == ("stale", "settings.epochs: 30 -> 99")
+    monkeypatch.setattr(runs.data, "fingerprint", lambda name: "other")
+    assert _state(folder, ours) == ("stale", "data: digits -> other")
+    monkeypatch.setattr(runs.data, "fingerprint", lambda name: (_ for _ in ()).throw(UserError("not there")))
+    assert _state(folder, ours) == ("done", "")
+    monkeypatch.setattr(runs, "evaluation_key", lambda: {"sources": {"evaluation": "b" * 64}})
+    assert _state(folder, ours) == ("stale", "evaluation sources.evaluation changed")
+
+
+def _error_cell(path):
+    content = json.loads(path.read_text())
+    content["cells"][0]["outputs"] = [{"output_type": "error", "ename": "E"}]
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "words"),
+    [
+        ("result.json", lambda path: path.unlink(), "result.json is missing"),
+        ("result.json", lambda path: path.write_text(path.read_text()[:50]), "damaged"),
+        ("result.json", lambda path: path.write_text("{}"), "damaged"),
+        ("notebook.ipynb", lambda path: path.write_text("{"), "damaged"),
+        (
+            "notebook.ipynb",
+            lambda path: path.write_text(path.read_text().replace("end_time", "x")),
+            "not executed to its end",
+        ),
+        (
+            "notebook.ipynb",
+            lambda path: path.write_text(path.read_text().replace('"execution_count": 1', '"execution_count": null')),
+            "not executed",
+        ),
+        ("notebook.ipynb", _error_cell, "ended with an error"),
+        ("samples.npz", lambda path: path.unlink(), "samples.npz is missing"),
+    ],
+)
+def test_a_damaged_run_is_not_done_and_not_committed(made, name, damage, words):
+    folder, ours = made
+    damage(runs.partial_of(folder) / name)
+    with pytest.raises(UserError, match=words):
+        runs.commit(folder)
+    assert not folder.exists()
+    os.rename(runs.partial_of(folder), folder)
+    state, why = _state(folder, ours)
+    assert state == "stale"
+    assert words in why
+
+
+def test_a_run_under_a_live_worker_is_left_to_it(made):
+    folder, ours = made
+    old = time.time() - 10
+    os.utime(runs.partial_of(folder) / "notebook.ipynb", (old, old))
+    content = (
+        (runs.partial_of(folder) / "notebook.ipynb").read_bytes(),
+        (runs.partial_of(folder) / "result.json").read_bytes(),
+    )
+    runs.claim(folder)
+    for name, one in zip(("notebook.ipynb", "result.json"), content, strict=True):
+        (runs.partial_of(folder) / name).write_bytes(one)
+    os.utime(runs.partial_of(folder) / "notebook.ipynb", (old, old))
+    assert _state(folder, ours) == ("running", "")
+    assert not folder.exists()
+
+
+def test_a_failed_repetition_is_failed_and_the_old_run_kept(made, settings):
+    folder, _ = made
+    runs.commit(folder)
+    runs.fail(folder, "E: again")
+    assert _state(folder, settings("gan_mnist", dataset="digits", epochs=99)) == ("failed", "E: again")
+    assert (folder / "result.json").is_file()
+
+
+def test_the_record_names_its_folder(made):
+    folder, _ = made
+    runs.commit(folder)
+    assert runs.read_result(folder)["run"] == folder.name
+
+
+def test_a_whole_run_is_not_replaced_by_one_without_notebook(made):
+    folder, ours = made
+    runs.commit(folder)
+    run = runs.Run(ours)
+    run.seconds["fit"] = 1.0
+    run.save({}, {"jsd": [0.1]}, {"samples": [[1]]})
+    assert run.record(images_seen=10, metrics={}, layers={}) == runs.partial_of(folder)
+    assert (folder / "notebook.ipynb").is_file()
+
+
+def test_a_number_that_is_not_finite_is_not_recorded(tmp_path, settings):
+    run = runs.Run(settings("gan_mnist", dataset="digits", output_dir=str(tmp_path / "one")))
+    run.seconds["fit"] = 1.0
+    with pytest.raises(UserError, match="one: jsd_test is not finite"):
+        run.record(images_seen=10, metrics={"jsd_test": float("inf")}, layers={})
+
+
+def test_commit_replaces_the_old_run_whole(made):
+    folder, _ = made
+    folder.mkdir()
+    (folder / "old").touch()
+    runs.commit(folder)
+    assert not (folder / "old").exists()
+    assert [path.name for path in folder.parent.iterdir()] == ["one"]
+
+
+def test_failed_running_and_left_behind(tmp_path, settings):
+    folder, ours = tmp_path / "one", settings("gan_mnist", dataset="digits")
+    runs.claim(folder)
+    assert _state(folder, ours) == ("running", "")
+    worker = json.loads((runs.partial_of(folder) / "worker.json").read_text())
+    for left_behind in ({"pid": 2**22 + 1}, {"started": 1.0}):  # gone, and another process under its number
+        (runs.partial_of(folder) / "worker.json").write_text(json.dumps(worker | left_behind))
+        assert _state(folder, ours) == ("missing", "")
+    runs.fail(folder, "ValueError: two\nlines")
+    assert _state(folder, ours) == ("failed", "ValueError: two lines")
+
+
+def test_output_folder_that_cannot_be_made(tmp_path, settings):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written to"):
+        runs.Run(settings("gan_mnist", dataset="digits", output_dir=str(tmp_path / "file" / "run")))
+
+
+def test_names_are_safe_for_files():
+    values = {
+        "notebook": "vae_mnist",
+        "latent_dim": 2,
+        "width": 8,
+        "seed": 0,
+        "dataset": "/a b/../c{d}.npz",
+        "output_dir": "x",
+    }
+    assert runs.run_name(values, {"dataset": "mnist"}) == "vae_mnist-latent_dim2-width8-seed0-datasetc_d_"
