@@ -50,6 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--no-report", action="store_true", help="do not build the report")
     run.add_argument("--strict", action="store_true", help="exit 1 when the report has gaps")
 
+    evaluate = _command(commands, "evaluate", _evaluate, "compute the numbers of finished runs anew, without training")
+    evaluate.add_argument("--workers", type=_positive, metavar="N", help="runs side by side (default: one a core)")
+    evaluate.add_argument("--no-report", action="store_true", help="do not rebuild the report")
+    evaluate.set_defaults(fail_fast=False, strict=False)
+
     report = _command(commands, "report", _report, "rebuild only the HTML")
     report.add_argument("--strict", action="store_true", help="exit 1 when the report has gaps")
     status = _command(commands, "status", _status, "a table of the runs and their states")
@@ -117,8 +122,9 @@ def _run(options) -> int:
     with nullcontext() if options.dry_run else batch.locked(study):
         states = batch.states(study)
         todo = [run for run in study.runs if options.force or states[run.name][0] != "done"]
+        trained = {name for name, (state, _) in states.items() if state == "unscored" and not options.force}
         workers, threads = batch.workers_and_threads(len(todo), options.workers)
-        seconds = sum(batch.estimate(run, threads) for run in todo) / workers
+        seconds = sum(batch.costs(todo, threads, trained).values()) / workers
         print(
             f"{study.title}: {len(study.runs)} runs, {len(study.runs) - len(todo)} done, {len(todo)} to do"
             + (f" with {workers} workers of {threads} threads, about {runs.duration(seconds)}" if todo else ""),
@@ -129,17 +135,32 @@ def _run(options) -> int:
                 state, why = states[run.name]
                 print(f"  {run.name}  {state}{': ' + why if why else ''}")
             return 0
-        return _run_and_report(study, todo, workers, threads, options)
+        return _run_and_report(study, todo, trained, workers, threads, options)
 
 
-def _run_and_report(study, todo, workers, threads, options) -> int:
+def _evaluate(options) -> int:
+    from lib.settings import UserError
+    from lib.study import batch
+
+    study = _study(options)
+    with batch.locked(study):
+        states = batch.states(study)
+        todo = [run for run in study.runs if states[run.name][0] in ("done", "unscored")]
+        if not todo:
+            raise UserError(f"{study.folder}: no finished run; `latent-report run` makes them")
+        workers, threads = batch.workers_and_threads(len(todo), options.workers)
+        print(f"{study.title}: the numbers of {len(todo)} of {len(study.runs)} runs", flush=True)
+        return _run_and_report(study, todo, {run.name for run in todo}, workers, threads, options)
+
+
+def _run_and_report(study, todo, trained, workers, threads, options) -> int:
     from lib import data
     from lib.settings import UserError
     from lib.study import batch
 
     for dataset in {run.settings.dataset for run in todo} - {"digits", "shapes"}:
         data.verify(dataset)  # a damaged file is found now, not by every run
-    failed = batch.run_all(study, todo, workers, threads, options.fail_fast) if todo else {}
+    failed = batch.run_all(study, todo, workers, threads, options.fail_fast, trained) if todo else {}
     for name, cause in failed.items():
         print(f"latent-report: {name} failed: {cause}", file=sys.stderr)
     if options.no_report:

@@ -19,7 +19,7 @@ import urllib.request
 import warnings
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -130,6 +130,21 @@ class Dataset:
         """The number of images in each part."""
         return {"train": len(self.x_train), "validation": len(self.x_validation), "test": len(self.x_test)}
 
+    def split_again(self, validation: int) -> "Dataset":
+        """The same dataset with another number of validation images, as `load` would split it."""
+        count = len(self.x_train) + len(self.x_validation)
+        before, after = _held_out(count, len(self.x_validation)), _held_out(count, validation)
+        if np.array_equal(before, after):
+            return self
+        parts = {}
+        for kind in ("x", "y"):
+            train, held = getattr(self, f"{kind}_train"), getattr(self, f"{kind}_validation")
+            if train is not None:
+                whole = np.empty((count, *train.shape[1:]), train.dtype)
+                whole[~before], whole[before] = train, held
+                parts |= {f"{kind}_train": whole[~after], f"{kind}_validation": whole[after]}
+        return replace(self, **parts)
+
     def record(self) -> dict[str, Any]:
         """What result.json says of the data."""
         about = {"name": self.name, "sha256": self.sha256, "canonical": self.canonical}
@@ -149,9 +164,7 @@ def load(name: str, validation: int = 5000) -> Dataset:
     """
     raw = _arrays(name, download=True)
     arrays = {key: _normal(key, array) for key, array in raw.items()}
-    held = np.zeros(len(arrays["x_train"]), bool)
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(held))
-    held[order[: min(validation, len(held) // 10)]] = True
+    held = _held_out(len(arrays["x_train"]), validation)
     labels = arrays.get("y_train")
     return Dataset(
         name=name if name in DATASETS else Path(name).name,
@@ -165,6 +178,14 @@ def load(name: str, validation: int = 5000) -> Dataset:
         canonical=name in SOURCES or _is_mnist(raw),
         class_names=BUILT_IN[name].class_names if name in DATASETS else None,
     )
+
+
+def _held_out(count: int, validation: int) -> np.ndarray:
+    """Which of `count` training images are validation images, bool [count]."""
+    held = np.zeros(count, bool)
+    order = np.random.default_rng(SPLIT_SEED).permutation(count)
+    held[order[: min(validation, count // 10)]] = True
+    return held
 
 
 def fingerprint(name: str) -> str:

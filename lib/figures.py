@@ -9,12 +9,13 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib import figure, patheffects, rc_context
+from matplotlib import colormaps, figure, patheffects, rc_context
 from matplotlib.ticker import MaxNLocator
 
 # Okabe & Ito (2008) for lines, Tol's "muted" and black for classes: both are told apart by colour-blind readers.
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 CLASSES = ("#332288", "#CC6677", "#117733", "#88CCEE", "#999933", "#AA4499", "#44AA99", "#882255", "#DDCC77", "#000000")
+HEAT = colormaps["cividis"]  # Nuñez et al. (2018): dark to light, alike to readers with and without colour blindness
 GREY = "#6b7280"
 PIXELS_PER_INCH = 100  # CSS pixels
 STYLE = {
@@ -212,24 +213,38 @@ def _mark(axes, centre, label, colour, marked, extent):
 
 
 @rc_context(STYLE)
-def curves(history: History, names: Sequence[str], ylabel: str, references=None, ylim=None, title: str = "") -> Figure:
+def curves(
+    history: History,
+    names: Sequence[str],
+    ylabel: str,
+    references=None,
+    ylim=None,
+    title: str = "",
+    band: History | None = None,
+) -> Figure:
     """Numbers by epoch: training solid, its `val_` twin dashed where the history has one.
 
     Args:
         history: one number an epoch by name.
         names: the columns to draw; one that is missing is left out.
         references: values by label, drawn as horizontal lines.
+        band: by name, how far to shade above and below; with it, `history` is a mean over seeds (see `over_seeds`).
     """
     drawn = Figure(figsize=(5.2, 3))
     drawn.subplots_adjust(**FRAME)
-    _curves(drawn.add_subplot(), history, names, ylabel, references, ylim, title)
-    drawn.alt = describe(history, names)
+    _curves(drawn.add_subplot(), history, names, ylabel, references, ylim, title, band)
+    drawn.alt = describe(history, names, band)
     return drawn
 
 
 @rc_context(STYLE)
 def training(
-    history: History, model: str, like: Sequence[History] = (), losses: bool = False, title: str = ""
+    history: History,
+    model: str,
+    like: Sequence[History] = (),
+    losses: bool = False,
+    title: str = "",
+    band: History | None = None,
 ) -> Figure:
     """A model's own curve: the VAE's loss and its parts, the GAN's JSD below log 2, the WGAN's EMD above zero.
 
@@ -237,12 +252,32 @@ def training(
         model: "vae", "gan" or "wgan".
         like: other histories that the axes must hold too, so that figures side by side have one scale.
         losses: the networks' losses in place of the JSD or EMD.
+        band: as in `curves`.
     """
     groups = (LOSSES if losses else CURVES)[model]
     drawn = Figure(figsize=(5.2, 3.4 if len(groups) > 1 else 3))
-    _training(drawn, history, model, groups, [history, *like], title)
-    drawn.alt = describe(history, sum(groups, ()))
+    _training(drawn, history, model, groups, [history, *edges(history, band), *like], title, band)
+    drawn.alt = describe(history, sum(groups, ()), band)
     return drawn
+
+
+def over_seeds(histories: Sequence[History]) -> tuple[History, History]:
+    """Mean and standard deviation by epoch of runs that differ in the seed, two or more, over the epochs all have."""
+    names = [name for name in histories[0] if all(name in history for history in histories)]
+    rows = {name: list(zip(*(history[name] for history in histories), strict=False)) for name in names}
+    with np.errstate(invalid="ignore"):  # of a run that diverged
+        mean = {name: np.mean(values, axis=1).tolist() for name, values in rows.items()}
+        return mean, {name: np.std(values, axis=1, ddof=1).tolist() for name, values in rows.items()}
+
+
+def edges(history: History, band: History | None) -> list[History]:
+    """The lower and the upper edge of a band, as histories; none without a band."""
+    if band is None:
+        return []
+    return [
+        {name: [value + sign * far for value, far in zip(history[name], band[name], strict=True)] for name in band}
+        for sign in (-1, 1)
+    ]
 
 
 @rc_context(STYLE)
@@ -250,40 +285,43 @@ def progress(history: History, model: str, images) -> Figure:
     """A live view of training: its curve so far on the left, images [N, H, W, C] on the right."""
     drawn = Figure(figsize=(9, 3.4))
     left, right = drawn.subfigures(1, 2, width_ratios=(1.6, 1))
-    _training(left, history, model, CURVES[model], [history], "")
+    _training(left, history, model, CURVES[model], [history])
     _show(right.add_axes((0, 0.02, 0.98, 0.96)), mosaic(images, math.ceil(math.sqrt(len(images)))))
     drawn.alt = describe(history, sum(CURVES[model], ()))
     return drawn
 
 
-def describe(history: History, names: Sequence[str]) -> str:
+def describe(history: History, names: Sequence[str], band: History | None = None) -> str:
     """The first and last value of each curve, in words."""
     shown = _present(history, names)
     ends = [f"{LABELS.get(name, name)} from {values[0]:.4g} to {values[-1]:.4g}" for name, values in shown]
     epochs = max((len(values) for values in history.values()), default=0)
-    return f"By epoch, over {epochs}: " + ", ".join(ends) if ends else "No curve: nothing was recorded"
+    what = "Means over seeds by epoch" if band else "By epoch"
+    return f"{what}, over {epochs}: " + ", ".join(ends) if ends else "No curve: nothing was recorded"
 
 
-def _training(drawn, history, model, groups, histories, title):
+def _training(drawn, history, model, groups, histories, title="", band=None):
     grid = {"height_ratios": (3, 1.2)[: len(groups)], **FRAME}
     rows = drawn.subplots(len(groups), 1, sharex=True, squeeze=False, gridspec_kw=grid)[:, 0]
     for axes, names, unit in zip(rows, groups, (UNITS[model], "nats"), strict=False):
         levels = LEVELS.get(names[0], {})
-        _curves(axes, history, names, unit, levels, _limits(histories, names, levels), title)
+        _curves(axes, history, names, unit, levels, _limits(histories, names, levels), title, band)
     for axes in rows[1:]:
         axes.set_title("")
     for axes in rows[:-1]:
         axes.set_xlabel("")
 
 
-def _curves(axes, history, names, ylabel, references, ylim, title):
-    ends = []
+def _curves(axes, history, names, ylabel, references, ylim, title, band=None):
+    ends, both_edges = [], edges(history, band)
     for (name, values), colour in zip(_present(history, names), LINES * len(names), strict=False):
-        epochs = range(1, len(values) + 1)
         marker = "o" if len(values) < 10 else None
-        axes.plot(epochs, values, color=colour, marker=marker, markersize=3, label=name)
+        axes.plot(_epochs(values), values, color=colour, marker=marker, markersize=3, label=name)
         if validation := history.get(f"val_{name}"):
-            axes.plot(epochs, validation, color=colour, linestyle=(0, (3, 1.5)), linewidth=1.3, label=f"val_{name}")
+            dashes = {"linestyle": (0, (3, 1.5)), "linewidth": 1.3}
+            axes.plot(_epochs(validation), validation, color=colour, label=f"val_{name}", **dashes)
+        for column in (name, f"val_{name}"):
+            _shade(axes, column, both_edges, colour)
         if math.isfinite(values[-1]):
             ends.append((values[-1], LABELS.get(name, name), colour))
     for label, value in (references or {}).items():
@@ -302,9 +340,21 @@ def _curves(axes, history, names, ylabel, references, ylim, title):
     axes.set(xlabel="epoch", ylabel=ylabel, ylim=ylim)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(5 if axes.get_position().height > 0.4 else 3))
-    note = "dashed: validation" if any(f"val_{name}" in history for name in names) else ""
-    axes.set_title(" · ".join(part for part in (title, note) if part), color=GREY, size=8.5 if title else 8)
+    notes = [title, "dashed: validation" if any(f"val_{name}" in history for name in names) else ""]
+    notes.append("mean over seeds, band: ± 1 standard deviation" if band else "")
+    axes.set_title(" · ".join(filter(None, notes)), color=GREY, size=8.5 if title else 8)
     _label_ends(axes, ends)
+
+
+def _shade(axes, column, both_edges, colour):
+    """The band of one curve; nothing without edges."""
+    bounds = [edge[column] for edge in both_edges if column in edge]
+    if bounds:
+        axes.fill_between(_epochs(bounds[0]), *bounds, color=colour, alpha=0.18, linewidth=0)
+
+
+def _epochs(values):
+    return range(1, len(values) + 1)
 
 
 def _label_ends(axes, ends):
@@ -333,6 +383,56 @@ def _limits(histories, names, levels):
     low, high = min(values), max(values)
     margin = 0.06 * (high - low) or 0.5
     return low - margin, high + margin
+
+
+# ---- grids ---------------------------------------------------------------------------------------
+
+
+@rc_context(STYLE)
+def heat_map(values, rows: Sequence, columns: Sequence, texts: Sequence[Sequence[str]], names, title: str) -> Figure:
+    """A number over two settings: a coloured cell for each pair, with its text in it.
+
+    Args:
+        values: [R, C], what the colours show, dark for the least.
+        rows, columns: the R and C values of the two settings.
+        texts: [R][C], what the cells say; two lines fit.
+        names: of the two settings, that of the rows first.
+        title: the number and its unit.
+    """
+    values = np.asarray(values, float)
+    width, height = 84 * len(columns) + 58, 46 * len(rows) + 70
+    drawn = _sized(width, height)
+    drawn.subplots_adjust(left=52 / width, right=1 - 6 / width, bottom=42 / height, top=1 - 28 / height)
+    axes = drawn.add_subplot()
+    low, high = np.nanmin(values), np.nanmax(values)
+    axes.imshow(values, cmap=HEAT, vmin=low, vmax=high if high > low else low + 1, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        ink = _ink(HEAT((value - low) / ((high - low) or 1)))
+        axes.text(column, row, texts[row][column], ha="center", va="center", color=ink, size=9, linespacing=1.3)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set(ylabel=names[0], xlabel=names[1], title=title)
+    axes.grid(False)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    drawn.alt = _described_grid(values, rows, columns, texts, names, title)
+    return drawn
+
+
+def _described_grid(values, rows, columns, texts, names, title) -> str:
+    """A heat map's least and greatest value, and where they stand, in words."""
+    least, most = (np.unravel_index(place, values.shape) for place in (np.nanargmin(values), np.nanargmax(values)))
+    ends = [
+        f"{' '.join(texts[row][column].split())} at {names[0]} {rows[row]}, {names[1]} {columns[column]}"
+        for row, column in (least, most)
+    ]
+    return f"Heat map of {title} over {len(rows)} by {len(columns)} settings: from {ends[0]} to {ends[1]}"
+
+
+def _ink(colour) -> str:
+    """Black or white, whichever contrasts more with an RGBA colour (relative luminance of WCAG 2.1)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    return "white" if np.dot((0.2126, 0.7152, 0.0722), linear) < 0.179 else "black"
 
 
 # ---- helpers -------------------------------------------------------------------------------------

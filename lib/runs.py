@@ -21,12 +21,14 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import psutil
 import yaml
+from filelock import FileLock
 
 from lib import data
 from lib.settings import Settings, UserError, notebook_defaults
@@ -34,7 +36,8 @@ from lib.settings import Settings, UserError, notebook_defaults
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK_DIR = ROOT / "notebooks"
 TRAINING_SOURCES = ("backend", "data", "networks", "models", "training")
-EVALUATION_SOURCES = ("evaluation",)
+EVALUATION_SETTINGS = ("importance_samples",)
+EVALUATION_SOURCES = ("estimates", "classifier", "evaluation")
 PACKAGES = ("keras", "numpy", "pillow", "scikit-learn", "scipy", "tensorflow")
 FILES = ("result.json", "parameters.yaml", "history.csv", "samples.npz", "log.txt", "notebook.ipynb")
 
@@ -82,17 +85,23 @@ def training_key(settings: Settings, fingerprint: str) -> dict:
         Parts by name, so that a difference can be named: settings, data, notebook, source files, package versions.
     """
     return {
-        "settings": settings.model_dump(exclude={"output_dir", "dataset"}),
+        "settings": settings.model_dump(exclude={"output_dir", "dataset", *EVALUATION_SETTINGS}),
         "data": fingerprint,
         "notebook": _notebook_digest(settings.notebook),
-        "sources": {name: _module_digest(name) for name in TRAINING_SOURCES},
+        "sources": module_digests(TRAINING_SOURCES),
         "versions": versions(),
     }
 
 
-def evaluation_key() -> dict:
+def evaluation_key(settings: Settings) -> dict:
     """What the numbers depend on beside the networks: another one, and only the numbers are computed anew."""
-    return {"sources": {name: _module_digest(name) for name in EVALUATION_SOURCES}}
+    chosen = settings.model_dump(include=set(EVALUATION_SETTINGS))
+    return {"settings": chosen, "sources": module_digests(EVALUATION_SOURCES)}
+
+
+def module_digests(names: Iterable[str]) -> dict[str, str]:
+    """source_digest of modules of lib, by name."""
+    return {name: _module_digest(name) for name in names}
 
 
 @cache
@@ -141,6 +150,34 @@ def write_aside(path: Path, content: bytes | str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def cached(what: str, key: dict, make: Callable[[Path], None]) -> Path:
+    """A folder that is made once and kept beside the downloaded datasets: the one of this key, or a new one.
+
+    Whoever comes first makes it, aside, and renames it when it is whole; others wait.
+
+    Args:
+        what: begins its name, for example "classifier-mnist".
+        key: what its content depends on, in JSON's types.
+        make: fills the empty folder that it is given.
+    """
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    home = data.folder() / "scores"
+    folder = home / f"{what[:60]}-{digest}"
+    if folder.is_dir():
+        return folder
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with FileLock(home / f".{folder.name}.lock"):
+            if not folder.is_dir():
+                with tempfile.TemporaryDirectory(prefix=".making-", dir=home) as scratch:
+                    (aside := Path(scratch) / "made").mkdir()
+                    make(aside)
+                    os.rename(aside, folder)
+    except OSError as error:
+        raise UserError(f"{home}: cannot be written to ({error.strerror}); set LATENT_REPORT_DATA") from None
+    return folder
 
 
 def partial_of(folder: Path) -> Path:
@@ -219,7 +256,7 @@ class Run:
         result = {
             "run": self.name,
             "notebook": self.settings.notebook,
-            "keys": {"training": self.key, "evaluation": evaluation_key()},
+            "keys": {"training": self.key, "evaluation": evaluation_key(self.settings)},
             "settings": self.settings.model_dump(exclude={"output_dir"}),
             **facts,
             "images_seen": images_seen,
@@ -231,9 +268,7 @@ class Run:
             "python": platform.python_version(),
             "versions": versions(),
         }
-        if bad := [name for name, value in result["metrics"].items() if not math.isfinite(value)]:
-            raise UserError(f"{self.name}: {', '.join(bad)} is not finite: training diverged; lower learning_rate")
-        write_aside(self.partial / "result.json", json.dumps(result, indent=1, allow_nan=False))
+        write_result(self.partial, result)
         notebook = self.partial / "notebook.ipynb"
         if notebook.exists() and notebook.stat().st_mtime > self.process_start:
             return self.folder  # papermill is writing it, and the rename waits for its last line
@@ -241,6 +276,13 @@ class Run:
             return self.partial  # a complete run, notebook included, is not replaced by one without
         _rename(self.partial, self.folder)
         return self.folder
+
+
+def write_result(folder: Path, result: dict) -> None:
+    """Writes a run's result.json, whose numbers must be finite."""
+    if bad := [name for name, value in result["metrics"].items() if not math.isfinite(value)]:
+        raise UserError(f"{result['run']}: {', '.join(bad)} is not finite: training diverged; lower learning_rate")
+    write_aside(folder / "result.json", json.dumps(result, indent=1, allow_nan=False))
 
 
 _RSS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
@@ -319,7 +361,9 @@ def _fault(folder: Path) -> str:
 
 
 def state(folder: Path, settings: Settings) -> tuple[str, str]:
-    """Where a run stands: ("done" | "stale" | "running" | "failed" | "missing", why in one line or '').
+    """Where a run stands: ("done" | "unscored" | "stale" | "running" | "failed" | "missing", why in one line or '').
+
+    An unscored run is trained as its settings ask for, but its numbers were computed by other code.
 
     Where the dataset's file is not here, only the rest is compared: a report can be rebuilt without it.
     """
@@ -329,7 +373,8 @@ def state(folder: Path, settings: Settings) -> tuple[str, str]:
     settle(folder)
     stale = _stale(folder, settings) if folder.is_dir() else None
     if stale == "":
-        return "done", ""
+        unscored = difference(read_result(folder)["keys"]["evaluation"], evaluation_key(settings), "evaluation ")
+        return ("unscored", unscored) if unscored else ("done", "")
     if (partial / "error.txt").is_file():
         return "failed", (partial / "error.txt").read_text(encoding="utf-8").strip()
     return ("stale", stale) if stale else ("missing", "")
@@ -344,9 +389,7 @@ def _stale(folder: Path, settings: Settings) -> str:
         fingerprint = data.fingerprint(settings.dataset)
     except UserError:
         fingerprint = keys["training"].get("data")
-    return difference(keys["training"], training_key(settings, fingerprint)) or difference(
-        keys["evaluation"], evaluation_key(), "evaluation "
-    )
+    return difference(keys["training"], training_key(settings, fingerprint))
 
 
 def duration(seconds: float) -> str:

@@ -99,6 +99,9 @@ class VAESettings(Settings):
     binarize: Literal["none", "fixed", "dynamic"]
     depth: _integer(1, 8)
     activation: Literal["relu", "tanh"]
+    schedule: Literal["constant", "burda"]
+    epsilon: _number(0, 1)
+    importance_samples: _integer(1, 5000)
 
 
 class GANSettings(Settings):

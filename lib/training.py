@@ -50,13 +50,23 @@ def compile_model(model, settings) -> None:
     # XLA, which Keras would choose by itself, made no step of ours faster on two cores, and starts 6 s later.
     options = {"jit_compile": False, "steps_per_execution": STEPS_PER_CALL}
     if isinstance(model, VAE):
-        model.compile(keras.optimizers.Adam(rate), **options)
+        model.compile(keras.optimizers.Adam(rate, epsilon=settings.epsilon), **options)
     elif isinstance(model, GAN):
         model.compile(*(keras.optimizers.Adam(rate, beta_1=settings.beta_1) for _ in range(2)), **options)
     elif settings.lipschitz == "clip":  # momentum made training unstable (Arjovsky et al. 2017, section 4.3)
         model.compile(*(keras.optimizers.RMSprop(rate) for _ in range(2)), **options)
     else:
         model.compile(*(keras.optimizers.Adam(rate, beta_1=0.5, beta_2=0.9) for _ in range(2)), **options)
+
+
+def burda_rate(epoch: int, first: float) -> float:
+    """The learning rate of an epoch, counted from 0: first * 10^(-i/7) for 3^i epochs, i = 0, 1, ... (Burda et al. 2016,
+    section 5: i to 7, 3,280 epochs)."""
+    stage, end = 0, 1
+    while epoch >= end:
+        stage += 1
+        end += 3**stage
+    return first * 10 ** (-stage / 7)
 
 
 def step_size(settings) -> int:
@@ -96,6 +106,9 @@ def train(model, dataset, settings, callbacks=()) -> dict[str, list[float]]:
     compile_model(model, settings)
     validation = batches(x_validation, even_size(len(x_validation), 500)) if len(x_validation) else None
     started = keras.callbacks.LambdaCallback(on_epoch_begin=lambda number, logs: epoch.assign(number))
+    if getattr(settings, "schedule", None) == "burda":
+        rate = keras.callbacks.LearningRateScheduler(lambda number: burda_rate(number, settings.learning_rate))
+        callbacks = [rate, *callbacks]
     history = model.fit(
         batches(x_train, step_size(settings), settings.seed, epoch),
         epochs=settings.epochs,

@@ -16,6 +16,24 @@ COLUMNS = {
     "wgan": ("critic_loss", "g_loss", "emd"),
 }
 SAMPLES = 100
+CLASSES = (
+    "frechet",
+    "precision",
+    "recall",
+    "class_kl",
+    "confidence",
+)  # what the classifier, and labels, are needed for
+MARKS = {  # by metric: real, blurred, noisy, class_removed, mean_image, untrained
+    "sharpness": (1.0, 0.1, 9.0, 1.0, 0.0, 20.0),
+    "frechet": (0.6, 14.0, 21.0, 9.0, 210.0, 180.0),
+    "frechet_pixels": (1.0, 6.0, 4.0, 2.0, 60.0, 90.0),
+    "precision": (0.91, 0.4, 0.2, 0.92, 0.0, 0.0),
+    "recall": (0.92, 0.5, 0.3, 0.81, 0.0, 0.0),
+    "ndb": (5, 61, 48, 13, 99, 98),
+    "ndb_js": (0.004, 0.12, 0.09, 0.016, 0.61, 0.58),
+    "class_kl": (0.001, 0.02, 0.03, 0.11, 2.2, 1.6),
+    "confidence": (0.991, 0.94, 0.88, 0.99, 0.41, 0.52),
+}
 
 
 def finish(study: plan.Study, leave_out=()) -> None:
@@ -25,8 +43,8 @@ def finish(study: plan.Study, leave_out=()) -> None:
             write(run)
 
 
-def write(run: plan.PlannedRun, canonical: bool = False, **metrics) -> None:
-    """Writes one run's folder; `metrics` replace or join the made-up ones."""
+def write(run: plan.PlannedRun, canonical: bool = False, labels: bool = True, **metrics) -> None:
+    """Writes one run's folder; `metrics` replace or join the made-up ones, which are fewer without `labels`."""
     settings, rng = run.settings, np.random.default_rng(len(run.name) + run.settings.seed)
     _, shape = data.header(settings.dataset)
     (run.folder / "model").mkdir(parents=True)
@@ -39,22 +57,18 @@ def write(run: plan.PlannedRun, canonical: bool = False, **metrics) -> None:
     (run.folder / "history.csv").write_text(runs.history_csv(history(settings.model, rng)))
     np.savez_compressed(run.folder / "samples.npz", **samples(settings, shape, rng))
     nbformat.write(executed(settings.notebook), run.folder / "notebook.ipynb")
-    facts = result(run, shape, layers, rng, canonical, metrics)
+    facts = result(run, shape, layers, rng, canonical, labels, metrics)
     (run.folder / "result.json").write_text(json.dumps(facts))
 
 
-def result(run, shape, layers, rng, canonical, metrics) -> dict:
+def result(run, shape, layers, rng, canonical, labels, metrics) -> dict:
     settings = run.settings
     key = runs.training_key(settings, data.fingerprint(settings.dataset))
-    numbers = scores(settings, rng) | metrics
-    marks = {"real": 1.0, "blurred": 6.0, "noisy": 4.0, "mean_image": 60.0, "untrained": 90.0}
-    references = {"frechet_pixels": marks, "sharpness": {"real": 1.0, "blurred": 0.1, "noisy": 9.0}}
-    if settings.model == "vae":
-        references["test_loss"] = {"mean_image": 210.0, "pixel_entropy": 60.0}
+    numbers = scores(settings, rng, labels) | metrics
     return {
         "run": run.name,
         "notebook": settings.notebook,
-        "keys": {"training": key, "evaluation": runs.evaluation_key()},
+        "keys": {"training": key, "evaluation": runs.evaluation_key(settings)},
         "settings": settings.model_dump(exclude={"output_dir"}),
         "dataset": {
             "name": settings.dataset,
@@ -66,32 +80,84 @@ def result(run, shape, layers, rng, canonical, metrics) -> dict:
         "layers": layers,
         "parameters": {name: sum(row["parameters"] for row in rows) for name, rows in layers.items()},
         "seconds": {"start": 1.5, "build": 0.5, "fit": 12.0, "evaluation": 2.0},
-        "steps": {"generator": 100, "critic": 500},
-        "images_per_second": 5400.0,
+        "steps": steps(settings),
+        "images_seen": 64_700,
+        "images_per_second": float(rng.uniform(5000, 5400)),
         "peak_rss_mib": 900.0,
         "metrics": numbers,
-        "references": references,
-        "samples_n": dict.fromkeys(numbers, 5000 if canonical else 360),
+        "references": references(settings, numbers),
+        "samples_n": {name: images(name, canonical) for name in numbers},
+        "scorecard": {
+            "classifier_accuracy": 0.992 if labels else None,
+            "classifier_test_n": 10_000 if canonical else 360,
+            "bins": 100,
+            "n": 4000 if canonical else 143,
+        },
         "finished": "2026-01-01T00:00:00+0000",
         "machine": "Linux x86_64, 2 cores, Python 3.11",
         "versions": runs.versions(),
     }
 
 
-def scores(settings, rng) -> dict[str, float]:
-    """Made-up metrics; the VAE's loss falls with latent_dim, as in earnest."""
-    shared = {"sharpness": float(rng.uniform(0.2, 0.9)), "frechet_pixels": float(rng.uniform(3, 30))}
-    if settings.model == "vae":
-        kl = 3.0 * settings.latent_dim**0.5
-        reconstruction = 200.0 - 5 * settings.latent_dim
-        loss = {"test_loss": reconstruction + kl, "test_reconstruction": reconstruction, "test_kl": kl}
-        return loss | {"active_units": settings.latent_dim} | shared
-    name = "jsd" if settings.model == "gan" else "emd"
-    return {f"{name}_{part}": float(rng.uniform(0.1, 0.6)) for part in ("train", "validation", "test")} | shared
+def scores(settings, rng, labels: bool = True) -> dict[str, float]:
+    """Made-up metrics; the VAE's loss falls with latent_dim, and its bounds with k, as in earnest."""
+    card = {
+        "sharpness": rng.uniform(0.2, 0.9),
+        "frechet" if labels else "frechet_pixels": rng.uniform(3, 30),
+        "precision": rng.uniform(0.3, 0.8),
+        "recall": rng.uniform(0.2, 0.7),
+        "ndb": int(rng.integers(20, 70)),
+        "ndb_js": rng.uniform(0.02, 0.2),
+        "class_kl": rng.uniform(0.01, 0.2),
+        "confidence": rng.uniform(0.8, 0.97),
+    }
+    shared = {name: float(value) for name, value in card.items() if labels or name not in CLASSES}
+    return {"vae": vae_scores, "gan": gan_scores, "wgan": wgan_scores}[settings.model](settings, rng) | shared
+
+
+def vae_scores(settings, rng) -> dict[str, float]:
+    kl = 3.0 * settings.latent_dim**0.5
+    reconstruction = 200.0 - 5 * settings.latent_dim - settings.width / 100 + float(rng.uniform(0, 1))
+    loss = {"test_loss": reconstruction + kl, "test_reconstruction": reconstruction, "test_kl": kl}
+    bounds = {f"nll_{k}": reconstruction + kl - i for i, k in enumerate((1, 5, 50))}
+    return loss | {"active_units": settings.latent_dim} | bounds
+
+
+def gan_scores(settings, rng) -> dict[str, float]:
+    return {f"jsd_{part}": float(rng.uniform(0.1, 0.6)) for part in ("train", "validation", "test", "fresh")}
+
+
+def wgan_scores(settings, rng) -> dict[str, float]:
+    numbers = {f"emd_{part}": float(rng.uniform(0.1, 0.6)) for part in ("train", "validation", "test")}
+    numbers["w1"] = float(rng.uniform(5.5, 7))
+    return numbers | {"w1_bound": numbers["emd_test"] / 4, "w1_bound_loose": numbers["emd_test"] / 300}
+
+
+def references(settings, numbers) -> dict[str, dict[str, float]]:
+    """What the same estimators give on real, damaged and untrained images."""
+    names = ("real", "blurred", "noisy", "class_removed", "mean_image", "untrained")
+    found = {metric: dict(zip(names, marks, strict=True)) for metric, marks in MARKS.items() if metric in numbers}
+    own = {
+        "vae": {"test_loss": {"mean_image": 210.0, "pixel_entropy": 60.0}},
+        "gan": {"jsd_fresh": {"real": 0.002}},
+        "wgan": {"w1": {"real": 5.55, "blurred": 5.4}},
+    }
+    return found | own[settings.model]
+
+
+def images(metric: str, canonical: bool) -> int:
+    """How many images are behind a number."""
+    few = 2000 if metric.startswith("w1") else 1000 if metric.startswith("nll") else 4000
+    return few if canonical else 143
+
+
+def steps(settings) -> dict[str, int]:
+    judge = {"gan": {"discriminator": 100}, "wgan": {"critic": 500}}
+    return {"vae": 1010} if settings.model == "vae" else {"generator": 100, **judge[settings.model]}
 
 
 def history(model: str, rng, epochs: int = 12) -> dict[str, list[float]]:
-    falling = 150 + 60 / np.arange(1, epochs + 1) if model == "vae" else rng.uniform(0.1, 0.6, epochs)
+    falling = rng.uniform(145, 155) + 60 / np.arange(1, epochs + 1) if model == "vae" else rng.uniform(0.1, 0.6, epochs)
     columns = {name: (falling * (0.05 if name == "kl" else 1)).tolist() for name in COLUMNS[model]}
     return columns | {f"val_{name}": [value * 1.01 for value in values] for name, values in columns.items()}
 

@@ -2,16 +2,19 @@ import pytest
 
 from lib.study import claims
 
+MARKS = {"real": 1.0, "blurred": 6.0, "noisy": 4.0, "mean_image": 61.0}
 
-def run(notebook="vae_mnist", latent_dim=2, width=512, seed=0, canonical=True, **metrics):
+
+def run(notebook="vae_mnist", latent_dim=2, width=512, seed=0, canonical=True, network="mlp", epochs=50, **metrics):
     """A finished run's result.json, as far as claims read it."""
     speed = metrics.pop("images_per_second", 1000.0)
-    settings = {"notebook": notebook, "latent_dim": latent_dim, "width": width, "seed": seed, "network": "mlp"}
+    settings = {"notebook": notebook, "latent_dim": latent_dim, "width": width, "seed": seed}
+    settings |= {"network": network, "epochs": epochs, "depth": 1}
     return {
         "settings": settings,
         "dataset": {"canonical": canonical},
         "metrics": metrics,
-        "references": {"frechet_pixels": {"real": 1.0, "blurred": 6.0, "noisy": 4.0, "mean_image": 61.0}},
+        "references": {"frechet": MARKS, "frechet_pixels": MARKS, "confidence": {"real": 0.99}},
         "samples_n": dict.fromkeys(metrics, 5000),
         "images_per_second": speed,
     }
@@ -75,7 +78,7 @@ def test_missing_runs_or_metrics_are_undecided():
     assert str(verdict(1, [])) == "undecided (no runs that it compares)"
     assert verdict(1, [run(latent_dim=z, frechet_pixels=1.0) for z in (2, 10, 20)]).outcomes == ()
     partial = verdict(1, losses({2: 150, 10: 110}))
-    assert (partial.word, partial.why) == ("undecided", "1 of 2 comparisons have no runs")
+    assert (partial.word, partial.why) == ("undecided", "no runs for 1 of 2 comparisons")
 
 
 def test_only_runs_alike_in_everything_else_are_compared():
@@ -93,26 +96,44 @@ def test_sharpness_counts_nearness_to_real_images():
     assert verdict(2, sharp({2: 0.2, 10: 0.4, 20: 5.0})).word == "refuted"  # noise is not sharpness
 
 
-def test_no_gain_is_supported_by_a_loss_and_refuted_by_a_gain():
-    def frechet(values):
-        return [run(width=w, seed=s, frechet_pixels=value + s / 10) for w, value in values.items() for s in range(3)]
+def wide(frechet, confidence=(0.9, 0.9, 0.9), **same):
+    """Three VAEs of two latents and growing width, three seeds each, with these Fréchet distances and confidences."""
+    return [
+        run(width=width, seed=seed, frechet=distance + seed / 10, confidence=sure, **same)
+        for width, distance, sure in zip((256, 512, 1024), frechet, confidence, strict=True)
+        for seed in range(3)
+    ]
 
-    assert verdict(4, frechet({256: 10, 512: 10, 1024: 12})).word == "supported"
-    assert verdict(4, frechet({256: 10, 512: 10, 1024: 5})).word == "refuted"
+
+def test_no_gain_is_supported_by_a_loss_and_refuted_by_a_gain():
+    assert verdict(4, wide((10, 10, 12))).word == "supported"
+    assert verdict(4, wide((10, 10, 5))).word == "refuted"
+
+
+def test_digits_come_out_wrong_where_the_classifier_is_less_sure_than_of_real_images():
+    assert verdict(4, wide((10, 10, 12), (0.9, 0.9, 0.93))).word == "supported"
+    assert verdict(4, wide((10, 10, 12), (0.9, 0.9, 0.96))).word == "refuted"
 
 
 def test_same_is_refuted_by_a_move_either_way():
     cases = [(f"gan_{family}", z, w) for family in ("mnist", "cifar10") for z in (10, 100) for w in (256, 1024)]
 
-    def jsd(of_wide):
+    def of_each(name, of_wide):
         return [
-            run(notebook, z, w, seed, jsd_test=(of_wide if w == 1024 else 0.3) + seed / 1000)
+            run(notebook, z, w, seed, **{name: (of_wide if w == 1024 else 0.3) + seed / 1000})
             for notebook, z, w in cases
             for seed in range(3)
         ]
 
-    assert verdict(8, jsd(0.31)).word == "supported"
-    assert verdict(8, jsd(0.2)).word == verdict(8, jsd(0.4)).word == "refuted"
+    def jsd(of_wide, fresh):
+        own, new = of_each("jsd_test", of_wide), of_each("jsd_fresh", fresh)
+        return [
+            first | {"metrics": first["metrics"] | second["metrics"]} for first, second in zip(own, new, strict=True)
+        ]
+
+    assert verdict(8, jsd(0.31, 0.31)).word == "supported"
+    assert verdict(8, jsd(0.2, 0.3)).word == verdict(8, jsd(0.4, 0.3)).word == "refuted"
+    assert verdict(8, jsd(0.31, 0.4)).word == "refuted"  # by a fresh discriminator
 
 
 def test_loss_above_1000_is_part_of_claim_5():
@@ -144,9 +165,30 @@ def test_datasets_are_compared_on_their_own_scale():
     assert found.outcomes[0].after == pytest.approx([0.05] * 3)
 
 
-def test_a_metric_of_other_features_is_preferred():
-    results = [run(width=w, seed=s, frechet_pixels=1.0, frechet=w / 100) for w in (256, 512, 1024) for s in range(3)]
+def test_the_classifiers_features_are_preferred_to_pixels_and_their_number_of_images_counts():
+    results = wide((1, 2, 3), frechet_pixels=1.0)
     assert verdict(4, results).word == "supported"
+    for result in results:
+        result["samples_n"]["frechet_pixels"] = 360
+    assert verdict(4, results).word == "supported"
+    results[0]["samples_n"]["frechet"] = 360
+    assert verdict(4, results).why == "only 360 images behind the numbers"
+
+
+def test_distances_on_different_features_are_not_compared():
+    results = [run(latent_dim=z, notebook="vae_cifar10", frechet=9.0 / z) for z in (2, 10)]
+    results.append(run(latent_dim=20, notebook="vae_cifar10", frechet_pixels=0.1))
+    assert [one.metric for one in verdict(6, results).outcomes] == ["frechet"]
+
+
+def test_more_epochs_and_deeper_networks_are_both_needed_for_claim_14():
+    def epochs(after):
+        return [run(epochs=n, seed=s, frechet=value) for n, value in ((10, 9.0), (40, after)) for s in range(3)]
+
+    conv = [run(network="conv", epochs=10, seed=s, frechet=6.0) for s in range(3)]
+    assert str(verdict(14, epochs(5.0))) == "undecided (no runs for 'deeper'; points to: supported)"
+    assert verdict(14, epochs(5.0) + conv).word == "supported"
+    assert verdict(14, epochs(8.9) + conv).word == "refuted"
 
 
 def test_infinite_and_zero_values_do_not_stop_the_report():

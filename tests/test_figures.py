@@ -70,6 +70,24 @@ def test_figures_side_by_side_have_one_scale():
     assert limits[0][1] > 35
 
 
+def test_seeds_are_averaged_over_the_epochs_that_all_have():
+    mean, band = figures.over_seeds([{"jsd": [1.0, 2.0, 9.0], "odd": [1.0]}, {"jsd": [3.0, 2.0]}])
+    assert mean == {"jsd": [2.0, 2.0]}
+    assert band == {"jsd": [pytest.approx(math.sqrt(2)), 0.0]}
+
+
+def test_a_band_is_shaded_said_and_held_by_the_axes():
+    band = {name: [5.0] * len(values) for name, values in VAE.items()}
+    axes = figures.training(VAE, "vae", band=band).axes[0]
+    edges = axes.collections[0].get_paths()[0].vertices
+    assert (edges[:, 1].min(), edges[:, 1].max()) == (-3.0, 8.0)  # the loss is 3 and 2
+    assert len(axes.collections) == 3  # loss, its validation, reconstruction
+    assert axes.get_ylim()[0] < -3 < 8.5 < axes.get_ylim()[1]
+    assert "band: ± 1 standard deviation" in axes.get_title(loc="left")
+    assert not figures.training(VAE, "vae").axes[0].collections
+    assert figures.training(VAE, "vae", band=band).alt.startswith("Means over seeds")
+
+
 @pytest.mark.parametrize("history", [{}, {"loss": [1.0]}, {"loss": [math.nan, math.inf]}])
 def test_curves_of_almost_nothing(history):
     assert figures.training(history, "vae").png().startswith(b"\x89PNG")
@@ -97,6 +115,35 @@ def test_reconstructions_stand_below_their_originals():
     drawn = figures.reconstructions(IMAGES[:3], IMAGES[3:6])
     np.testing.assert_array_equal(drawn.axes[0].images[0].get_array()[5:9, :5], IMAGES[3])
     assert [text.get_text() for text in drawn.texts] == ["original", "decoded"]
+
+
+def test_a_heat_map_writes_each_value_in_its_cell_and_says_where_the_ends_are():
+    values, texts = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [[f"{name}\n± 0.1" for name in row] for row in ("abc", "def")]
+    drawn = figures.heat_map(values, [2, 10], [8, 16, 32], texts, ("latent_dim", "width"), "loss (nats)")
+    (axes,) = drawn.axes
+    np.testing.assert_array_equal(axes.images[0].get_array(), values)
+    assert {tuple(text.get_position()): text.get_text() for text in axes.texts}[(2, 1)] == "f\n± 0.1"
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["2", "10"]
+    assert drawn.alt == (
+        "Heat map of loss (nats) over 2 by 3 settings: "
+        "from a ± 0.1 at latent_dim 2, width 8 to f ± 0.1 at latent_dim 10, width 32"
+    )
+
+
+@pytest.mark.parametrize("values", [[[1.0, 1.0], [1.0, 1.0]], [[1.0, math.nan], [2.0, 3.0]]])
+def test_a_heat_map_of_one_value_or_with_a_gap(values):
+    drawn = figures.heat_map(values, [1, 2], [3, 4], [["x"] * 2] * 2, ("a", "b"), "c")
+    assert drawn.png().startswith(b"\x89PNG")
+
+
+def test_text_on_a_heat_map_can_be_read():
+    def luminance(colour):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+        return np.dot((0.2126, 0.7152, 0.0722), linear)
+
+    for share in np.linspace(0, 1, 50):
+        cell, ink = luminance(figures.HEAT(share)), 1.0 if figures._ink(figures.HEAT(share)) == "white" else 0.0
+        assert (max(cell, ink) + 0.05) / (min(cell, ink) + 0.05) >= 4.5  # WCAG 2.1, level AA
 
 
 def test_every_figure_displays_itself_and_says_what_it_shows():

@@ -50,6 +50,49 @@ def test_a_list_is_a_grid_axis_and_the_same_setting_is_one_run(study):
     assert len(plan.read(str(path)).runs) == 4
 
 
+def grid(text, study, overrides=None):
+    """What the runs of a study on one notebook have: (seed, width) of each, in order."""
+    found = plan.read(str(study(HEAD + text)), overrides).runs
+    return [(run.settings.seed, run.settings.width) for run in found]
+
+
+def test_a_list_among_defaults_is_a_grid_axis_of_every_run_that_does_not_set_it(study):
+    runs = "notebooks: {vae_mnist: {runs: [{width: 8}, {width: 9, seed: 7}]}}"
+    assert grid("defaults: {seed: [0, 1]}\n" + runs, study) == [(0, 8), (1, 8), (7, 9)]
+    own = "notebooks: {vae_mnist: {defaults: {width: [8, 9]}, runs: [{seed: [0, 1]}, {width: 5}]}}"
+    assert grid(own, study) == [(0, 8), (0, 9), (1, 8), (1, 9), (0, 5)]
+    narrowed = "notebooks: {vae_mnist: {defaults: {seed: 4}, runs: [{width: 8}]}}"
+    assert grid("defaults: {seed: [0, 1]}\n" + narrowed, study) == [(4, 8)]
+
+
+def test_one_value_of_the_command_line_replaces_a_list_among_defaults(study):
+    text = "defaults: {seed: [0, 1, 2]}\nnotebooks: {vae_mnist: {runs: [{width: 8}]}}"
+    assert grid(text, study, {"seed": 3}) == [(3, 8)]
+
+
+def test_names_differ_from_what_stands_below_a_list_among_defaults(study):
+    text = "defaults: {epochs: 2}\nnotebooks: {gan_mnist: {defaults: {epochs: [2, 3], seed: [0, 1]}, runs: [{}]}}"
+    names = [run.name for run in plan.read(str(study(HEAD + text))).runs]
+    assert [name.partition("-seed")[2] for name in names] == ["0", "1", "0-epochs3", "1-epochs3"]
+
+
+@pytest.mark.parametrize(("over", "seeds"), [("5", [5]), ("[5, 6]", [5, 6]), ("null", [0])])
+def test_an_extending_study_replaces_lists_and_values_among_defaults(study, over, seeds):
+    for below in ("[0, 1, 2]", "1"):
+        study(HEAD + f"defaults: {{seed: {below}}}\nnotebooks: {{vae_mnist: {{runs: [{{}}]}}}}", "base.yaml")
+        child = study(f"extends: base.yaml\ndefaults: {{seed: {over}}}")
+        assert [run.settings.seed for run in plan.read(str(child)).runs] == seeds
+
+
+def test_seeds_are_the_homework_five_times(npz, study):
+    mnist, cifar = npz(1, 28, 800, "m.npz"), npz(3, 32, 800, "c.npz")
+    path = study(f"extends: {plan.PARAMETERS_DIR / 'seeds.yaml'}\ndatasets: {{mnist: {mnist}, cifar10: {cifar}}}\n")
+    read = plan.read(str(path))
+    assert len(read.runs) == 110
+    assert {len(panel) for figure in read.figures for panel in figure.runs} == {5}
+    assert len(plan.read(str(path), {"seed": 0}).runs) == 22
+
+
 def test_extends_merges_maps_and_null_takes_away(study):
     study(
         HEAD
@@ -185,6 +228,22 @@ RUNS = "notebooks: {vae_mnist: {runs: [{}]}}\n"
             "more than 10000",
         ),
         (RUNS + "defaults: {latent: 3}", "unknown parameter 'latent'"),
+        (RUNS + "defaults: {latent: [3]}", "unknown parameter 'latent'"),
+        (RUNS + "defaults: {seed: []}", ": defaults.seed: an empty list makes an empty grid"),
+        (RUNS + "defaults: {seed: [0, x]}", ": defaults: seed = 'x'"),
+        (RUNS + "defaults: {seed: [[0]]}", ": defaults: seed = [0]"),
+        (
+            "notebooks: {vae_mnist: {defaults: {seeds: [0]}, runs: [{}]}}",
+            "notebooks.vae_mnist.defaults: unknown parameter 'seeds'",
+        ),
+        (
+            "notebooks: {vae_mnist: {defaults: {seed: []}, runs: [{seed: 1}]}}",
+            "notebooks.vae_mnist.defaults.seed: an empty list",
+        ),
+        (
+            RUNS + f"defaults: {{seed: {list(range(101))}, width: {list(range(1, 101))}}}",
+            "notebooks.vae_mnist.runs[0]: the grid has more than 10000",
+        ),
         (RUNS + "datasets: {mnits: digits}", "did you mean mnist?"),
         (RUNS + "extends: nowhere.yaml", "does not exist"),
         (RUNS + "extends: small.yaml", "perhaps in a circle"),
@@ -255,6 +314,7 @@ PLACES = (
     "date: {}",
     "defaults: {}",
     "defaults: {{width: {}}}",
+    "defaults: {{width: [{}]}}",
     "defaults: {{dataset: {}}}",
     "datasets: {}",
     "datasets: {{mnist: {}}}",

@@ -135,7 +135,9 @@ def test_ids_are_unique_and_links_lead_somewhere(study, page):
 
 
 def test_results_csv_equals_the_table(study, page):
-    shown = {row[0]: row for row in Tags(page).rows if row}
+    shown: dict[str, list[str]] = {}
+    for row in Tags(page).rows:
+        shown.setdefault(row[0] if row else "", []).extend(row)
     with (study.folder / "results.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["run"] for row in rows] == [run.name for run in study.runs]
@@ -144,8 +146,9 @@ def test_results_csv_equals_the_table(study, page):
         if row["state"] != "done":
             assert "failed" in cells
             continue
-        for name in ("sharpness", "frechet_pixels", "images_per_second"):
+        for name in ("sharpness", "frechet", "precision", "images_seen", "images_per_second"):
             assert writeup.number(float(row[name])) in cells
+        assert row["scorecard_classifier_accuracy"] == "0.992"
         assert row["latent_dim"] in cells
         assert row["dataset_canonical"] == "False"
 
@@ -177,19 +180,163 @@ def test_a_run_that_cannot_be_read_is_a_gap(tmp_path):
     assert "stale" in writeup.Page(str(study.path), str(tmp_path)).section("VAE")
 
 
-def test_seeds_share_a_panel_and_unknown_metrics_are_shown(tmp_path):
-    (tmp_path / "s.yaml").write_text(
-        "notebooks: {gan_mnist: {defaults: {dataset: digits, width: 8}, runs: [{seed: [0, 1, 2]}]}}\n"
-        "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {}}]}]"
-    )
-    study = plan.read(str(tmp_path / "s.yaml"), out=str(tmp_path))
-    for seed, run in enumerate(study.runs):
-        synthetic.write(run, sharpness=0.5 + seed / 10, new_score=0.125)
-    page = writeup.Page(str(study.path), str(tmp_path))
-    assert "0.6 ± 0.1" in page.section("GAN")
+@pytest.fixture
+def made(tmp_path):
+    """A function: the page of a study of one notebook with these runs, and what else stands in its file."""
+
+    def page(runs, more="", leave_out=(), notebook="gan_mnist", **options):
+        defaults = "{dataset: digits, width: 8}"
+        text = f"notebooks: {{{notebook}: {{defaults: {defaults}, runs: {runs}}}}}\n{more}"
+        (tmp_path / "s.yaml").write_text(text)
+        study = plan.read(str(tmp_path / "s.yaml"), out=str(tmp_path))
+        for number, run in enumerate(study.runs):
+            if run.name not in leave_out:
+                numbers = {name: value(number) if callable(value) else value for name, value in options.items()}
+                synthetic.write(run, **numbers)
+        return writeup.Page(str(study.path), str(tmp_path))
+
+    return page
+
+
+SEEDS = "[{seed: [0, 1, 2]}]"
+
+
+def test_seeds_share_a_panel_and_unknown_metrics_are_shown(made):
+    figure = "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {}}]}]"
+    page = made(SEEDS, figure, sharpness=lambda number: 0.5 + number / 10, new_score=0.125)
+    assert "sharpness (real = 1) 0.60 ± 0.10" in page.section("GAN")
+    assert "mean ± standard deviation of 3 seeds · images: seed 0" in page.section("GAN")
     assert page.section("GAN").count('<div class="panel">') == 2  # the figure's, and the one over the epochs
     assert "new score" in page.results()
-    assert "0.125" in page.results()
+    assert "0.125 ± 0" in page.results()
+
+
+def test_seeds_are_one_row_with_a_link_each(made):
+    missing = "gan_mnist-latent_dim3-width8-seed1-beta_10.3"
+    page = made("[{seed: [0, 1, 2]}, {latent_dim: 3, beta_1: 0.3, seed: [0, 1]}]", leave_out=[missing])
+    tables = Tags(page.results())
+    rows = [row for row in tables.rows if row[0] == "3 seeds: 0 1 2"]
+    assert len(rows) == 2  # the model's own numbers, and the scorecard
+    metrics = [page.entries[number].metrics for number in range(3)]
+    for metric in ("jsd_fresh", "frechet", "ndb"):
+        assert writeup.spread([each[metric] for each in metrics]) in rows[0] + rows[1]
+    assert all("±" in cell for row in rows for cell in row[3:])
+    links = [attrs["href"] for tag, attrs in tables.tags if tag == "a"]
+    assert [f"notebooks/{entry.name}.html" in links for entry in page.entries] == [True, True, True, True, False]
+    assert [row[0] for row in tables.rows].count("beta_10.3 1 of 2 seeds: 0 1 missing") == 2
+
+
+def test_a_curve_of_several_seeds_is_their_mean_with_a_band(made, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(writeup, "drawing", lambda *_: writeup.picture(b"", "png", (1, 1), "not drawn"))
+    monkeypatch.setattr(writeup.figures, "training", lambda history, *_, band=None: drawn.append((history, band)))
+    page = made("[{seed: [0, 1, 2]}, {latent_dim: 3}]")
+    page.section("GAN")
+    (history, band), (alone, none) = drawn
+    losses = [entry.history["jsd"][4] for entry in page.entries]
+    assert history["jsd"][4] == pytest.approx(sum(losses[:3]) / 3)
+    assert band["jsd"][4] == pytest.approx(writeup.stdev(losses[:3]))
+    assert (alone["jsd"][4], none) == (losses[3], None)
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([], "–"),
+        ([3], "3"),
+        ([9999.9], "10,000"),
+        ([0.5, 0.6, 0.7], "0.60 ± 0.10"),
+        ([100.0, 102.0], "101.0 ± 1.4"),
+        ([20_000, 21_000], "20,500 ± 707"),
+        ([5_000, 5_100], "5050 ± 71"),
+        ([2, 2], "2 ± 0"),
+    ],
+)
+def test_mean_and_deviation_have_the_same_decimals(values, text):
+    assert writeup.spread(values) == text
+
+
+GRID = "[{latent_dim: [2, 10], width: [8, 16, 32]}]"
+
+
+def test_a_full_grid_gets_heat_maps(made):
+    page = made(GRID)
+    assert "Latent dimension by width" in page.section("GAN")
+    alts = [
+        attrs["alt"] for tag, attrs in Tags(page.section("GAN")).tags if tag == "img" and "Heat map" in attrs["alt"]
+    ]
+    titles = ("JSD, test (nats)", "sharpness (real = 1)", "Fréchet distance")
+    assert [alt.partition(" over")[0] for alt in alts] == [f"Heat map of {title}" for title in titles]
+    best = max(page.done, key=lambda entry: entry.metrics["frechet"])
+    assert f"to {best.metrics['frechet']:.4g} at latent_dim {best.settings.latent_dim}, width" in alts[2]
+    assert "right on 99.2 %" in page.section("GAN")[page.section("GAN").index("Latent dimension by width") :]
+
+
+@pytest.mark.parametrize(
+    ("runs", "leave_out"),
+    [
+        ("[{latent_dim: [2, 10, 20]}]", ()),  # one width
+        ("[{latent_dim: [2, 10]}, {width: 16}]", ()),
+        (GRID, ["gan_mnist-latent_dim10-width16-seed0"]),
+        ("[{latent_dim: [2, 10], width: [8, 16]}]", ["gan_mnist-latent_dim10-width16-seed0"]),
+        ("[{latent_dim: [2, 10]}, {latent_dim: [2, 10], width: 16, epochs: 3}]", ()),
+    ],
+)
+def test_runs_that_are_no_full_grid_get_none(made, runs, leave_out):
+    assert "Latent dimension by width" not in made(runs, leave_out=leave_out).section("GAN")
+
+
+def test_a_heat_maps_cells_are_means_over_seeds(made):
+    page = made("[{latent_dim: [2, 10], width: [8, 16], seed: [0, 1]}]", frechet=lambda number: 10.0 + number % 2)
+    (cells,) = writeup.grids(page.done)
+    assert sorted(cells) == [(2, 8), (2, 16), (10, 8), (10, 16)]
+    assert "10.50 ± 0.71 at latent_dim 2, width 8" in writeup.heat_map(cells, "frechet")["alt"]
+
+
+def test_the_budget_adds_up(made):
+    rows = {
+        row[0]: row for row in Tags(made("[{latent_dim: 2}, {latent_dim: 3}]", notebook="wgan_mnist").budget()).rows
+    }
+    row = rows["wgan_mnist-latent_dim2-width8-seed0"]
+    assert row[1:6] == ["12,560", "100", "500", "64,700", "12"]
+    assert len(rows) == 3
+
+
+def test_the_budget_has_one_row_for_all_seeds(made):
+    _, row = Tags(made(SEEDS).budget()).rows
+    assert re.fullmatch(r"gan_mnist-latent_dim\d+-width8", row[0])
+    assert row[2:5] == ["100", "100", "64,700"]  # a count, the same for all
+    assert "±" in row[6]
+
+
+def test_the_classifiers_accuracy_stands_with_its_numbers(made):
+    page = made("[{}]", canonical=True)
+    for piece in (page.results(), page.conclusion(), page.published()):
+        assert "right on 99.2 % of 10,000 test images on MNIST" in piece
+
+
+def test_without_labels_there_is_no_classifier(made):
+    page = made("[{}]", labels=False)
+    assert "right on" not in page.results() + page.conclusion() + page.published()
+    assert "Fréchet, pixels" in page.section("GAN")
+    assert "Fréchet, pixels" in page.results()
+
+
+def test_references_stand_with_their_metrics_in_a_fixed_order(made):
+    page = made("[{}]", notebook="wgan_mnist")
+    names = [row[0] for row in Tags(page.results()).rows if row[0].startswith("reference")]
+    kinds = ["real", "blurred", "real", "blurred", "noisy", "class removed", "mean image", "untrained"]
+    assert names == [f"reference: {kind}" for kind in kinds]
+    assert "Never rank by it" in page.results()
+
+
+def test_published_numbers_stand_beside_ours(made):
+    page = made("[{latent_dim: 20}]", notebook="vae_mnist", canonical=True, test_loss=104.0)
+    (row,) = [row for row in Tags(page.published()).rows if "105.6 nats" in row]
+    assert row[3] == "104, test loss"
+    assert "width 8 (theirs 400)" in row[4]
+    assert row[5] == "agrees (1.5 % below; tolerance 5 %)"
+    assert page.published().count('<tr class="beside">') == 19
 
 
 def test_a_study_without_figures_shows_every_run(tmp_path):

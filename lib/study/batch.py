@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, ProcessPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
@@ -24,6 +24,7 @@ from lib.study.plan import PlannedRun, Study
 
 GIB_PER_RUN = 1.5  # what a kernel with TensorFlow and a dataset may take at its peak
 START_SECONDS = 14.0  # of a run: kernel, imports, first step, evaluation, on one core
+SCORE_SECONDS = 15.0  # of a run's numbers alone
 # Training images a second on one core, measured with the default settings, for the estimate that is shown beforehand.
 IMAGES_PER_SECOND = {
     "vae_mnist": 12_000,
@@ -50,8 +51,7 @@ def execute(run: PlannedRun, threads: int) -> float:
 
     start = time.perf_counter()
     os.environ.pop("JPY_SESSION_NAME", None)  # of a Lab session that this was started from: nobody watches the kernel
-    for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(threads)
+    _use(threads)
     runs.claim(run.folder)
     notebook = runs.partial_of(run.folder) / "notebook.ipynb"
     try:
@@ -66,6 +66,29 @@ def execute(run: PlannedRun, threads: int) -> float:
         return time.perf_counter() - start
     runs.fail(run.folder, cause)
     raise RuntimeError(" ".join(cause.split())[:500])
+
+
+def score(run: PlannedRun, threads: int) -> float:
+    """Computes a finished run's numbers anew from its saved networks; returns the seconds it took.
+
+    Raises:
+        RuntimeError: the one-line cause; the run's folder is as it was.
+    """
+    start = time.perf_counter()
+    _use(threads)
+    try:
+        from lib import evaluation  # TensorFlow, for this worker process only
+
+        evaluation.score_again(run.folder, run.settings)
+    except Exception as error:
+        raise RuntimeError(" ".join(f"{type(error).__name__}: {error}".split())[:500]) from None
+    return time.perf_counter() - start
+
+
+def _use(threads: int) -> None:
+    """Tells TensorFlow and the linear algebra, where they are loaded later, on how many threads to work."""
+    for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
 
 
 def _start_worker(parent: int) -> None:
@@ -131,6 +154,11 @@ def estimate(run: PlannedRun, threads: int) -> float:
     return START_SECONDS + factor * images / (IMAGES_PER_SECOND[settings.notebook] * threads**0.7)
 
 
+def costs(todo: list[PlannedRun], threads: int, trained: Collection[str] = ()) -> dict[str, float]:
+    """Seconds that each run is likely to take, by name; of those in `trained`, only the numbers are computed."""
+    return {run.name: SCORE_SECONDS if run.name in trained else estimate(run, threads) for run in todo}
+
+
 class BusyError(UserError):
     """Another process works on the same study folder."""
 
@@ -161,15 +189,25 @@ def locked(study: Study):
 
 
 def run_all(
-    study: Study, todo: list[PlannedRun], workers: int, threads: int, fail_fast: bool = False
+    study: Study,
+    todo: list[PlannedRun],
+    workers: int,
+    threads: int,
+    fail_fast: bool = False,
+    trained: Collection[str] = (),
 ) -> dict[str, str]:
-    """Executes runs side by side, the longest first, and shows how they go; returns {name: cause} of the failed."""
-    costs = {run.name: estimate(run, threads) for run in todo}
-    todo = sorted(todo, key=lambda run: -costs[run.name])
+    """Executes runs side by side, the longest first, and shows how they go; returns {name: cause} of the failed.
+
+    Args:
+        trained: names of the runs of which only the numbers are computed.
+    """
+    expected = costs(todo, threads, trained)
+    todo = sorted(todo, key=lambda run: -expected[run.name])
     failed: dict[str, str] = {}
-    with Progress(costs) as progress:
+    with Progress(expected) as progress:
         for _ in range(ATTEMPTS):
-            todo = _run_on(*pool(workers), todo, threads, progress, failed, fail_fast)
+            tasks = {run: score if run.name in trained else execute for run in todo}
+            todo = _run_on(*pool(workers), tasks, threads, progress, failed, fail_fast)
         for run in todo:
             failed[run.name] = f"its worker process died {ATTEMPTS} times; out of memory?"
             runs.fail(run.folder, failed[run.name])
@@ -186,9 +224,9 @@ def pool(workers: int) -> tuple[Executor, Callable[[], None]]:
     return executor, lambda: [kill_tree(pid) for pid in list(executor._processes)]
 
 
-def _run_on(executor, stop, todo, threads, progress, failed, fail_fast) -> list[PlannedRun]:
+def _run_on(executor, stop, tasks, threads, progress, failed, fail_fast) -> list[PlannedRun]:
     """Hands runs to an executor until all have ended, or until it breaks: then returns those to start anew."""
-    futures = {executor.submit(execute, run, threads): run for run in todo}
+    futures = {executor.submit(task, run, threads): run for run, task in tasks.items()}
     pending, again = set(futures), []
     try:
         while pending and not (failed and fail_fast):

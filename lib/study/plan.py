@@ -1,7 +1,8 @@
 """From a study file (parameters/*.yaml) to its ordered runs and its registry of figures; everything is checked here.
 
 Values come, the later ones winning, from: the notebook's parameters cell, the study's `datasets`, its `defaults`, the
-notebook's `defaults` there, the run itself, `-p NAME VALUE` of the command line.
+notebook's `defaults` there, the run itself, `-p NAME VALUE` of the command line. A list is a grid axis: of one run, or,
+among defaults, of every run that does not set that name itself.
 """
 
 import itertools
@@ -247,12 +248,14 @@ def _runs(path: Path, content: dict, overrides: dict, folder: Path) -> tuple[Pla
     notebooks = _notebooks(path, content, overrides)
     planned: dict[str, tuple[str, PlannedRun]] = {}
     for notebook, entry in notebooks.items():
-        base = _defaults(path, content, notebook)
+        base, axes = _defaults(path, content, notebook)
         applied = {name: value for name, value in overrides.items() if name in base}
         key = f"notebooks.{notebook}.runs"
         for number, run in enumerate(_list(path, key, entry.get("runs", []))):
             where = f"{key}[{number}]"
-            for point in _grid(path, where, _parameters(path, where, run), len(planned)):
+            own = _parameters(path, where, run)
+            shared = {name: values for name, values in axes.items() if name not in own and name not in applied}
+            for point in _grid(path, where, own | shared, len(planned)):
                 one = _planned(f"{path}: {where}", {**base, **point, **applied}, base, folder)
                 _same(path, *planned.setdefault(one.name, (where, one)), where, one)
     if not planned:
@@ -295,26 +298,48 @@ def _fields(notebook: str):
     return SETTINGS_OF[notebook.partition("_")[0]].model_fields
 
 
-def _defaults(path: Path, content: dict, notebook: str) -> dict[str, Any]:
-    """What every run of a notebook starts from: a value for each setting."""
+def _defaults(path: Path, content: dict, notebook: str) -> tuple[dict[str, Any], dict[str, list]]:
+    """What every run of a notebook starts from.
+
+    Returns:
+        A value for each setting, which also decides what a run's name leaves out, and the lists among the defaults by
+        setting: a grid axis has the value of the layer below it.
+    """
     key, family = f"notebooks.{notebook}.defaults", notebook.partition("_")[2]
     values = notebook_defaults(runs.NOTEBOOK_DIR / f"{notebook}.ipynb") | {"output_dir": ""}
     if family in (datasets := content.get("datasets", {})):
         values["dataset"] = datasets[family]
-    values |= {name: value for name, value in content.get("defaults", {}).items() if name in _fields(notebook)}
-    values |= _parameters(path, key, content["notebooks"][notebook].get("defaults", {}))
-    return check(values, f"{path}: {key}").model_dump()
+    shared = {name: value for name, value in content.get("defaults", {}).items() if name in _fields(notebook)}
+    own = _parameters(path, key, content["notebooks"][notebook].get("defaults", {}))
+    axes: dict[str, tuple[str, list]] = {}  # with the key that each comes from
+    for source, layer in (("defaults", shared), (key, own)):
+        for name, value in layer.items():
+            axes.pop(name, None)
+            if isinstance(value, list):
+                axes[name] = (source, value)
+            else:
+                values[name] = value
+    base = check(values, f"{path}: {key}").model_dump()
+    for name, (source, points) in axes.items():
+        _filled(path, f"{source}.{name}", points)
+        for point in points:
+            check({**base, name: point}, f"{path}: {source}")
+    return base, {name: points for name, (_, points) in axes.items()}
 
 
 def _grid(path: Path, where: str, run: dict, already: int) -> list[dict]:
-    """Every point of a run's grid: a list is an axis."""
+    """Every point of a run's grid: a list is an axis, the last one the fastest."""
     axes = {name: value if isinstance(value, list) else [value] for name, value in run.items()}
     for name, values in axes.items():
-        if not values:
-            raise UserError(f"{path}: {where}.{name}: an empty list makes an empty grid")
+        _filled(path, f"{where}.{name}", values)
     if already + math.prod(len(values) for values in axes.values()) > MAX_RUNS:
         raise UserError(f"{path}: {where}: the grid has more than {MAX_RUNS} runs")
     return [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
+
+
+def _filled(path: Path, key: str, values: list) -> None:
+    if not values:
+        raise UserError(f"{path}: {key}: an empty list makes an empty grid")
 
 
 def _planned(where: str, values: dict, base: dict, folder: Path) -> PlannedRun:

@@ -100,6 +100,7 @@ def flat(one: Entry) -> dict[str, Any]:
     row |= {f"dataset_{name}": result["dataset"][name] for name in ("sha256", "canonical")}
     row |= {f"images_{part}": count for part, count in result["dataset"]["counts"].items()}
     row |= one.metrics
-    for name in ("seconds", "steps", "parameters"):
+    for name in ("scorecard", "seconds", "steps", "parameters"):
         row |= {f"{name}_{part}": value for part, value in result.get(name, {}).items()}
-    return row | {name: result[name] for name in ("images_per_second", "peak_rss_mib", "finished") if name in result}
+    last = ("images_seen", "images_per_second", "peak_rss_mib", "finished")
+    return row | {name: result[name] for name in last if name in result}

@@ -23,24 +23,49 @@ from PIL import Image
 from lib import figures, runs
 from lib.settings import NOTEBOOKS
 from lib.study import claims, plan
+from lib.study.published import Beside, beside
 
 TEMPLATE = Path(__file__).parent / "template"
 MODELS = {"vae": "VAE", "gan": "GAN", "wgan": "WGAN"}
 FAMILIES = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
-METRICS = {  # label and unit, in the tables' order; an unknown metric is shown under its own name
+OWN = {  # each model's own numbers: label and unit, in the tables' order; an unknown metric is shown under its own name
     "test_loss": "test loss (nats)",
     "test_reconstruction": "reconstruction (nats)",
     "test_kl": "KL (nats)",
     "active_units": "active units",
+    "nll_1": "−L₁ (nats)",
+    "nll_5": "−L₅ (nats)",
+    "nll_50": "−L₅₀ (nats)",
+    "nll_500": "−L₅₀₀ (nats)",
+    "nll_5000": "−L₅₀₀₀ (nats)",
     "jsd_train": "JSD, train (nats)",
     "jsd_validation": "JSD, validation (nats)",
     "jsd_test": "JSD, test (nats)",
+    "jsd_fresh": "JSD, fresh (nats)",
     "emd_train": "EMD, train",
     "emd_validation": "EMD, validation",
     "emd_test": "EMD, test",
-    "sharpness": "sharpness (real = 1)",
-    "frechet_pixels": "Fréchet, pixels",
+    "w1_bound": "W₁ at least (pixels)",
+    "w1_bound_loose": "W₁ at least, loosely (pixels)",
+    "w1": "W₁, a check only (pixels)",
 }
+SCORECARD = {  # the same for all models
+    "frechet": "Fréchet distance",
+    "frechet_pixels": "Fréchet, pixels",
+    "sharpness": "sharpness (real = 1)",
+    "precision": "precision (share)",
+    "recall": "recall (share)",
+    "ndb": "NDB (bins)",
+    "ndb_js": "NDB/JS (nats)",
+    "class_kl": "class KL (nats)",
+    "confidence": "confidence (mean)",
+}
+METRICS = OWN | SCORECARD
+BY_CLASSIFIER = ("frechet", "precision", "recall", "class_kl", "confidence")
+REFERENCES = ("real", "blurred", "noisy", "class_removed", "mean_image", "pixel_entropy", "untrained")  # in this order
+W1_NOTE = (
+    "W₁ between so few images is biased: blurred real images can come out nearer than real ones. Never rank by it."
+)
 HEADLINES = {"vae": "test_loss", "gan": "jsd_test", "wgan": "emd_test"}
 ALWAYS = ("latent_dim", "width", "seed", "network", "epochs", "batch_size", "learning_rate")
 OPTIMIZERS = {"vae": "Adam", "gan": "Adam", "clip": "RMSprop", "gp": "Adam"}
@@ -111,6 +136,27 @@ def entries(study: plan.Study) -> list[Entry]:
     return [entry(run) for run in study.runs]
 
 
+def by_setting(group: Iterable[Entry]) -> list[list[Entry]]:
+    """Runs that differ in the seed only, together; in the order of the first of each."""
+    found: dict[Any, list[Entry]] = {}
+    for one in group:
+        found.setdefault(one.settings.model_copy(update={"seed": 0, "output_dir": ""}), []).append(one)
+    return list(found.values())
+
+
+def finished(group: Iterable[Entry]) -> list[Entry]:
+    return [one for one in group if one.result]
+
+
+def setting_name(one: Entry) -> str:
+    """A run's name without its seed, which all runs of a setting share."""
+    return one.name.replace(f"-seed{one.settings.seed}", "", 1)
+
+
+def values_of(group: Iterable[Entry], metric: str) -> list[float]:
+    return [one.metrics[metric] for one in group if metric in one.metrics]
+
+
 def number(value: Any) -> str:
     """A value as the tables show it: four significant digits, thousands apart, '–' for none."""
     if value is None:
@@ -119,15 +165,26 @@ def number(value: Any) -> str:
         return str(value)
     if isinstance(value, float) and math.isnan(value):
         return "–"
-    if abs(value) >= 10_000:
+    if abs(value) >= 9_999.5:
         return f"{value:,.0f}"
     return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
+def mean_and_deviation(values: Sequence[float]) -> tuple[str, str]:
+    """Mean and standard deviation over seeds, both to the second digit of the latter; "" for that of one value."""
+    if len(values) < 2:
+        return number(values[0] if values else None), ""
+    mean, deviation = fmean(values), stdev(values)
+    if not deviation or not math.isfinite(deviation):
+        return number(mean), number(deviation)
+    decimals = max(0, 1 - math.floor(math.log10(deviation)))
+    apart = "," if abs(mean) >= 9_999.5 else ""  # as in `number`
+    return f"{mean:{apart}.{decimals}f}", f"{deviation:{apart}.{decimals}f}"
+
+
 def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation over seeds."""
-    text = number(fmean(values))
-    return f"{text} ± {stdev(values):.2g}" if len(values) > 1 else text
+    """'0.60 ± 0.10' for several seeds, the plain number for one, '–' for none."""
+    return " ± ".join(filter(None, mean_and_deviation(values)))
 
 
 def listed(values: Iterable[Any]) -> str:
@@ -244,10 +301,10 @@ class Page:
         for family in FAMILIES.values():
             scored = [entry for entry in self.done if entry.family == family and "test_loss" in entry.metrics]
             if scored:
-                best = min(scored, key=lambda entry: entry.metrics["test_loss"])
+                group = min(by_setting(scored), key=lambda group: fmean(values_of(group, "test_loss")))
                 sentences.append(
-                    f"The VAE's lowest test loss on {best.data} is {number(best.metrics['test_loss'])} nats per image, "
-                    f"at {best.settings.latent_dim} latents and width {best.settings.width}."
+                    f"The VAE's lowest test loss on {group[0].data} is {spread(values_of(group, 'test_loss'))} nats "
+                    f"per image, at {group[0].settings.latent_dim} latents and width {group[0].settings.width}."
                 )
         return [*sentences, self._tally()]
 
@@ -258,7 +315,8 @@ class Page:
         return f"Of the write-up's {len(words)} claims: {', '.join(counts)}."
 
     def _strip(self) -> list[dict]:
-        by_size = sorted(self.done, key=lambda entry: (entry.settings.latent_dim, -entry.settings.width))
+        firsts = [group[0] for group in by_setting(self.done)]
+        by_size = sorted(firsts, key=lambda entry: (entry.settings.latent_dim, -entry.settings.width))
         shown = {entry.settings.notebook: entry for entry in by_size}
         return [
             {
@@ -329,13 +387,13 @@ class Page:
         note = f"Run on {listed(entry.data for entry in group)}." if any(entry.stand_in for entry in group) else ""
         chosen = [one for one in self.study.figures if self._path(one)[:2] == (model, family)]
         shown = {name for one in self.study.figures for panel in one.runs for name in panel}
-        rest = [self._default(entry) for entry in group if entry.name not in shown]
-        done = [entry for entry in group if entry.result]
+        rest = [self._default(each) for each in by_setting(entry for entry in group if entry.name not in shown)]
+        extra = (self._grid(finished(group)), self._growth(finished(group)), self._inside(finished(group)))
         return [
             self._part(3, family, [], note, model),
             *self._headed(chosen, 2, prefix, 4),
             *([self._part(4, "Further runs" if chosen else "Runs", rest, prefix=prefix)] if rest else []),
-            *[self._part(4, *each, prefix=prefix) for each in (self._growth(done), self._inside(done)) if each],
+            *[self._part(4, *each, prefix=prefix) for each in extra if each],
         ]
 
     def _headed(self, chosen: Sequence[plan.Figure], skip: int, prefix: str, level: int) -> list[dict]:
@@ -370,37 +428,41 @@ class Page:
             "about": about([entry for panel in panels for entry in panel]),
         }
 
-    def _default(self, one: Entry) -> dict:
-        curve = {"vae": "loss", "gan": "jsd", "wgan": "emd"}[one.model]
-        panels = self._panels([[one]], (curve, "gallery"))
-        return {"kind": "default", "panels": panels, "caption": "", "about": about([one])}
+    def _default(self, group: list[Entry]) -> dict:
+        """The figure of a setting that the registry does not name."""
+        curve = {"vae": "loss", "gan": "jsd", "wgan": "emd"}[group[0].model]
+        panels = self._panels([group], (curve, "gallery"))
+        return {"kind": "default", "panels": panels, "caption": "", "about": about(group)}
 
     def _panels(self, panels: list[list[Entry]], kinds: Sequence[str]) -> list[dict]:
-        shown = [next((entry for entry in panel if entry.result), None) for panel in panels]
-        like = [entry.history for entry in shown if entry]
-        parts = [[part for kind in kinds for part in self._kind(kind, first, like)] if first else [] for first in shown]
-        numbers = "" if tuple(kinds) == ("layers",) else "all"
-        return [self._panel(panel, each, numbers) for panel, each in zip(panels, parts, strict=True)]
+        shown = [finished(panel) for panel in panels]
+        like = [each for group in shown if group for each in extent(group)]
+        parts = [[part for kind in kinds for part in self._kind(kind, group, like)] if group else [] for group in shown]
+        numbers = [
+            "" if tuple(kinds) == ("layers",) or not group else self._numbers(group, "gallery" in kinds)
+            for group in shown
+        ]
+        return [self._panel(*each) for each in zip(panels, parts, numbers, strict=True)]
 
     def _panel(self, panel: list[Entry], parts: list[dict], numbers: str = "") -> dict:
         """One column of a figure: a setting with one run, or one run a seed."""
-        settings, done = panel[0].settings, [entry for entry in panel if entry.result]
+        settings = panel[0].settings
         return {
             "setting": f"latent_dim {settings.latent_dim} · width {settings.width}",
             "data": panel[0].data,
             "gaps": [entry for entry in panel if not entry.result],
             "parts": parts,
-            "numbers": self._numbers(done) if numbers and done else "",
+            "numbers": numbers,
         }
 
-    def _kind(self, kind: str, one: Entry, like: list) -> list[dict]:
-        """The pictures or tables of one kind for one run."""
-        samples = one.samples
+    def _kind(self, kind: str, group: list[Entry], like: list) -> list[dict]:
+        """The pictures or tables of one kind for one setting: curves over its seeds, all else by its first run."""
+        one, samples = group[0], group[0].samples
         if kind == "layers":
             return [self._layers(name, rows) for name, rows in one.result["layers"].items()] + [self._total(one.result)]
         if kind in ("loss", "jsd", "emd"):
-            losses = kind == "loss" and one.model != "vae"
-            return [{"picture": drawing(figures.training(one.history, one.model, like, losses))}]
+            losses, (history, band) = kind == "loss" and one.model != "vae", course(group)
+            return [{"picture": drawing(figures.training(history, one.model, like, losses, band=band))}]
         if kind == "gallery":
             images = samples["samples"][:GALLERY]
             return [{"picture": tiles(images, 6, f"{len(images)} images generated by {one.name}")}]
@@ -428,13 +490,25 @@ class Page:
         return {"text": f"{number(total)} parameters in all"}
 
     @staticmethod
-    def _numbers(done: list[Entry]) -> str:
-        wanted = (HEADLINES[done[0].model], "sharpness", "frechet_pixels")
-        values = {name: [entry.metrics[name] for entry in done if name in entry.metrics] for name in wanted}
-        texts = [f"{label(name)} {spread(each)}" for name, each in values.items() if each]
+    def _numbers(done: list[Entry], images: bool) -> str:
+        """The headline metric, sharpness and Fréchet distance of one setting, and whose images are shown."""
+        texts = [f"{label(name)} {spread(values_of(done, name))}" for name in headlines(done)]
         if len(done) > 1:
-            texts.append(f"mean ± standard deviation of {len(done)} seeds, seed {done[0].settings.seed} shown")
+            texts.append(f"mean ± standard deviation of {len(done)} seeds")
+            texts += [f"images: seed {done[0].settings.seed}"] * images
         return " · ".join(texts)
+
+    def _grid(self, done: list[Entry]) -> tuple[str, list] | None:
+        """Heat maps of the headline metrics where the runs are a full grid over latent_dim and width."""
+        shown = []
+        for cells in grids(done):
+            group = [one for cell in cells.values() for one in cell]
+            panel = self._panel(group, [{"picture": heat_map(cells, name)} for name in headlines(group)])
+            panel["setting"] = "latent_dim by width"
+            seeds = max(len(cell) for cell in cells.values())
+            caption = "Each cell is a setting" + f": mean ± standard deviation of up to {seeds} seeds" * (seeds > 1)
+            shown.append(self._illustration([panel], group, f"{caption}. Dark is low. {self._classifier(group)}"))
+        return ("Latent dimension by width", shown) if shown else None
 
     def _growth(self, done: list[Entry]) -> tuple[str, list] | None:
         """The first run's images from the same latents, over the epochs."""
@@ -449,12 +523,14 @@ class Page:
 
     def _inside(self, done: list[Entry]) -> tuple[str, list] | None:
         """What each VAE's latents hold: reconstructions, a map of test images and, for two latents, the plane."""
-        chosen = [entry for entry in done if "originals" in entry.samples]
+        chosen = [one for one, *_ in by_setting(entry for entry in done if "originals" in entry.samples)]
         chosen.sort(key=lambda entry: "plane" not in entry.samples)
         if not chosen:
             return None
         kinds = ("reconstructions", "latent_map", "plane")
-        panels = [self._panel([one], [part for kind in kinds for part in self._kind(kind, one, [])]) for one in chosen]
+        panels = [
+            self._panel([one], [part for kind in kinds for part in self._kind(kind, [one], [])]) for one in chosen
+        ]
         caption = (
             "For each run: test images above their reconstructions; where the encoder puts test images, coloured by "
             "class, which training never saw; and for two latents the whole plane, decoded."
@@ -468,59 +544,125 @@ class Page:
     # -- tables
 
     def results(self) -> Piece:
-        """All runs by notebook: settings, numbers, seconds and a link to the notebook; references below."""
+        """All settings by notebook: the model's own numbers, then the scorecard that all models share."""
         return Piece(Markup("").join(self._results(group) for _, group in self._by_notebook(self.entries)))
 
     def _results(self, group: list[Entry]) -> Markup:
-        names, settings = metric_names(group), varied(group)
-        head = ("run", *settings, *(label(name) for name in names), "training (s)", "images per s")
-        rows = [self._result(entry, settings, names) for entry in group]
+        first = next(iter(finished(group)), group[0])
+        title = f"{MODELS[first.model]} on {first.provenance}"
+        names = metric_names(group)
+        own, shared = ([name for name in names if (name in SCORECARD) == common] for common in (False, True))
+        tables = [self._scores(group, f"{title}: {counted(group)}", own)]
+        if shared:
+            tables.append(self._scores(group, f"{title}: scorecard", shared))
+        return Markup("").join(tables)
+
+    def _scores(self, group: list[Entry], caption: str, names: Sequence[str]) -> Markup:
+        """One table: a row for each setting, with each number's mean and deviation over its seeds, then references."""
+        settings = varied(group)
+        several = any(len(each) > 1 for each in by_setting(group))
+        head = ("seeds" if several else "run", *settings, *(label(name) for name in names))
+        rows = [self._score(each, settings, several, names) for each in by_setting(group)]
         rows += self._references(group, len(settings), names)
-        first = next((entry for entry in group if entry.result), group[0])
-        caption = f"{MODELS[first.model]} on {first.provenance}: {len(group)} run{'s' * (len(group) > 1)}"
         return self.parts.table(head, rows, caption, self._behind(group, settings, names))
 
-    @staticmethod
-    def _behind(group: list[Entry], settings: Sequence[str], names: Sequence[str]) -> str:
-        """What the runs of a table share, and the number of images behind each number."""
-        same = [f"{name} {getattr(group[0].settings, name)}" for name in ALWAYS if name not in settings]
+    def _score(self, group: list[Entry], settings: Sequence[str], several: bool, names: Sequence[str]) -> dict:
+        done = finished(group)
+        values = [getattr(group[0].settings, name) for name in settings]
+        values = [value if isinstance(value, int) else str(value) for value in values]
+        if done:
+            row = self._row("", *values, *(values_of(done, name) for name in names))
+        else:
+            row = self._row("", *values, group[0].state, kind="missing")
+        row["cells"][0] = by_seed(group) if several else {"text": group[0].name, "href": page_of(group[0])}
+        return row
+
+    def _behind(self, group: list[Entry], settings: Sequence[str], names: Sequence[str]) -> str:
+        """What the runs of a table share, the number of images behind each number, and what to know of some."""
+        first, different = group[0].settings, {*settings, *differing(group)}
+        same = [f"{name} {getattr(first, name)}" for name in ALWAYS if name not in different]
         counts: dict[str, list[str]] = {}
         for name in names:
             used = {entry.result.get("samples_n", {}).get(name) for entry in group if entry.result} - {None}
             if used:
-                counts.setdefault(listed(sorted(used)), []).append(label(name).partition(" (")[0])
+                counts.setdefault(listed(f"{count:,}" for count in sorted(used)), []).append(short(name))
         one = len(counts) == 1
-        images = "; ".join(count + f" for {', '.join(each)}" * (not one) for count, each in counts.items())
-        return f"All: {', '.join(same)}. " * bool(same) + f"Images behind the numbers: {images}." * bool(images)
+        images = "; ".join(count + f" for {' · '.join(each)}" * (not one) for count, each in counts.items())
+        bins = {one.result["scorecard"]["bins"] for one in finished(group) if "scorecard" in one.result}
+        notes = (
+            f"All: {', '.join(same)}." * bool(same),
+            f"Images behind the numbers: {images}." * bool(images),
+            self._classifier(group) if not {*BY_CLASSIFIER}.isdisjoint(names) else "",
+            f"NDB is of {listed(sorted(bins))} bins." if bins and "ndb" in names else "",
+            W1_NOTE if "w1" in names else "",
+        )
+        return " ".join(filter(None, notes))
 
-    def _result(self, one: Entry, settings: Sequence[str], names: Sequence[str]) -> dict:
-        values = [getattr(one.settings, name) for name in settings]
-        values = [value if isinstance(value, int) else str(value) for value in values]
-        if not one.result:
-            return self._row(one.name, *values, one.state, kind="missing")
-        numbers = [one.metrics.get(name, math.nan) for name in names]
-        numbers += [one.result["seconds"].get("fit", math.nan), one.result.get("images_per_second", math.nan)]
-        row = self._row(one.name, *values, *numbers)
-        row["cells"][0]["href"] = f"notebooks/{one.name}.html"
-        return row
+    @staticmethod
+    def _classifier(group: list[Entry]) -> str:
+        """How far the classifier behind the runs' numbers can be trusted."""
+        cards = {one.data: one.result["scorecard"] for one in finished(group) if "scorecard" in one.result}
+        texts = [
+            f"{100 * card['classifier_accuracy']:.1f} % of {number(card['classifier_test_n'])} test images on {data}"
+            for data, card in cards.items()
+            if card["classifier_accuracy"] is not None
+        ]
+        return f"The classifier behind the numbers is right on {'; '.join(texts)}." if texts else ""
 
     def _references(self, group: list[Entry], blank: int, names: Sequence[str]) -> list[dict]:
-        """One row for each reference, with the mean over the runs where they differ."""
+        """One row for each reference that any of the metrics has, with the mean over the runs where they differ."""
         found: dict[str, dict[str, list[float]]] = {}
-        for one in group:
-            for metric, marks in (one.result or {}).get("references", {}).items():
-                for reference, value in marks.items():
+        for one in finished(group):
+            for metric, marks in one.result.get("references", {}).items():
+                for reference, value in marks.items() if metric in names else ():
                     found.setdefault(reference, {}).setdefault(metric, []).append(value)
+        order = [name for name in REFERENCES if name in found] + [name for name in found if name not in REFERENCES]
         return [
             self._row(
                 f"reference: {reference.replace('_', ' ')}",
                 *[""] * blank,
-                *[fmean(values[name]) if name in values else "" for name in names],
-                *["", ""],
+                *[fmean(found[reference][name]) if name in found[reference] else "" for name in names],
                 kind="reference",
             )
-            for reference, values in found.items()
+            for reference in order
         ]
+
+    def budget(self) -> Piece:
+        """What each setting took: parameters, steps, images, time and memory."""
+        groups = [each for _, group in self._by_notebook(self.done) for each in by_setting(group)]
+        if not groups:
+            return Piece("")
+        several = any(len(group) > 1 for group in groups)
+        rows = [self._spent(group) for group in groups]
+        head = (
+            "setting" if several else "run",
+            "parameters",
+            "steps",
+            "critic or discriminator steps",
+            "images seen",
+            "training (s)",
+            "images/s",
+            "peak memory (MiB)",
+        )
+        note = "Steps are those of the generator, for the VAE of the whole. Parameters are those of all its networks."
+        note += " Time, speed and memory are mean ± standard deviation over the seeds." * several
+        return Piece(self.parts.table(head, rows, "Budget", note))
+
+    def _spent(self, group: list[Entry]) -> dict:
+        """One setting's row: what is the same for all its seeds from the first, and what was measured from each."""
+        first, results = group[0].result, [one.result for one in group]
+        steps = first.get("steps", {})
+        return self._row(
+            group[0].name if len(group) == 1 else setting_name(group[0]),
+            sum(first["parameters"].values()),
+            next((steps[name] for name in ("vae", "generator") if name in steps), math.nan),
+            next((steps[name] for name in ("critic", "discriminator") if name in steps), math.nan),
+            first.get("images_seen", math.nan),
+            [one["seconds"]["fit"] for one in results if "fit" in one["seconds"]],
+            [one["images_per_second"] for one in results if "images_per_second" in one],
+            [one["peak_rss_mib"] for one in results if "peak_rss_mib" in one],
+            kind="spent",
+        )
 
     def networks(self) -> Piece:
         """The layers of every distinct network."""
@@ -528,7 +670,8 @@ class Page:
         for one in self.done:
             for name, rows in one.result["layers"].items():
                 new = self._layers(name, rows) | {"title": f"{one.settings.notebook}: {name}", "runs": []}
-                shown.setdefault(f"{new['title']} {rows}", new)["runs"].append(one.name)
+                runs_of = shown.setdefault(f"{new['title']} {rows}", new)["runs"]
+                runs_of += [setting_name(one)] * (setting_name(one) not in runs_of)
         return Piece(self.parts.layers(shown.values()))
 
     def assumptions(self) -> Piece:
@@ -557,7 +700,8 @@ class Page:
     def conclusion(self) -> Piece:
         """The write-up's claims: an overview, then each with its numbers, rule and verdict."""
         rows = [self._row(one.claim.number, one.claim.text, one.word, one.points_to or "–") for one in self.verdicts]
-        overview = self.parts.table(("", "claim", "verdict", "numbers point to"), rows, self._tally())
+        head = ("", "claim", "verdict", "numbers point to")
+        overview = self.parts.table(head, rows, self._tally(), self._classifier(self.done))
         return Piece(overview + self.parts.claims([self._claim(one) for one in self.verdicts]))
 
     def _claim(self, one: claims.Verdict) -> dict:
@@ -578,14 +722,34 @@ class Page:
         words = {"holds": "yes", "fails": "no", "open": "open"}
         holds = f"leans {words[one.points_to]}" if decided == "open" != one.points_to else words[decided]
         values = (spread(one.before), after, test.needed, one.seeds, holds)
-        return self._row(compared(test), test.measure.label, *values)
+        on_pixels = ", of pixels" if one.metric == "frechet_pixels" else ""
+        return self._row(compared(test), test.measure.label + on_pixels, *values)
+
+    def published(self) -> Piece:
+        """Published numbers beside ours, with what differs in the setting and a verdict."""
+        rows = [self._beside(one) for one in beside([entry.result for entry in self.done])]
+        head = ("published", "setting", "theirs", "ours", "what differs", "verdict")
+        note = "Ours is the mean over the seeds there are. " + self._classifier(self.done)
+        return Piece(self.parts.table(head, rows, "Published beside ours", note))
+
+    def _beside(self, one: Beside) -> dict:
+        theirs, verdict = one.published, f"{one.word} ({one.why})" if one.why else one.word
+        ours = f"{spread(one.values)}, {short(one.metric)}" if one.values else "–"
+        source = f"{theirs.what} ({theirs.kind}: {theirs.source})"
+        value = f"{theirs.value:,} {theirs.unit}"  # with the digits that were published
+        return self._row(source, theirs.setting, value, ours, "; ".join(one.differences), verdict, kind="beside")
 
     # -- helpers
 
     @staticmethod
     def _row(*values, kind: str = "") -> dict:
-        """A table's row; numbers stand right."""
-        cells = [{"text": number(value), "number": isinstance(value, int | float)} for value in values]
+        """A table's row; numbers, and lists of numbers, one a seed, stand right."""
+        cells = [
+            {"text": spread(value), "number": True}
+            if isinstance(value, list)
+            else {"text": number(value), "number": isinstance(value, int | float)}
+            for value in values
+        ]
         return {"cells": cells, "kind": kind}
 
     @staticmethod
@@ -594,16 +758,92 @@ class Page:
         return [(name, each) for name, each in found.items() if each]
 
 
+def by_seed(group: list[Entry]) -> dict:
+    """A table's cell that links to the notebook of each seed of a setting."""
+    count, done = len(group), len(finished(group))
+    links = [{"text": f"{one.settings.seed}", "href": page_of(one), "state": one.state} for one in group]
+    seeds = f"{count}" if done == count else f"{done} of {count}"
+    return {"text": f"{beyond(group[0])} {seeds} seed{'s' * (count > 1)}:".strip(), "links": links}
+
+
+def beyond(one: Entry) -> str:
+    """What a run's name says beside the settings that have columns of their own: 'epochs4', or nothing."""
+    return one.name.partition(f"-seed{one.settings.seed}")[2].removeprefix("-")
+
+
+def page_of(one: Entry) -> str:
+    """Where a run's notebook stands, seen from the report; '' where it is not done."""
+    return f"notebooks/{one.name}.html" if one.result else ""
+
+
+def counted(group: list[Entry]) -> str:
+    """How many settings and runs."""
+    settings, count = len(by_setting(group)), len(group)
+    of = f"{settings} setting{'s' * (settings > 1)}, " if settings < count else ""
+    return f"{of}{count} run{'s' * (count > 1)}"
+
+
+def short(metric: str) -> str:
+    """A metric's label without its unit."""
+    return label(metric).partition(" (")[0]
+
+
+def headlines(group: list[Entry]) -> list[str]:
+    """The few metrics that stand under a figure: the model's own, sharpness and the Fréchet distance."""
+    quality = next((name for name in claims.QUALITY if values_of(group, name)), "")
+    return [name for name in (HEADLINES[group[0].model], "sharpness", quality) if values_of(group, name)]
+
+
+def course(group: list[Entry]) -> tuple[figures.History, figures.History | None]:
+    """What a setting's curves show: its run's history, or mean and standard deviation over its seeds."""
+    histories = [one.history for one in group]
+    return figures.over_seeds(histories) if len(histories) > 1 else (histories[0], None)
+
+
+def extent(group: list[Entry]) -> list[figures.History]:
+    """Histories that hold all that a setting's curves reach."""
+    history, band = course(group)
+    return [history, *figures.edges(history, band)]
+
+
+def grids(done: Iterable[Entry]) -> list[dict[tuple[int, int], list[Entry]]]:
+    """Full grids over latent_dim and width, two values or more of each: the runs, one a seed, of each such pair.
+
+    Runs are of one grid when they are alike in everything but these two settings and the seed.
+    """
+    found: dict[Any, dict[tuple[int, int], list[Entry]]] = {}
+    for one in done:
+        rest = one.settings.model_copy(update={"seed": 0, "output_dir": "", "latent_dim": 1, "width": 1})
+        pair = (one.settings.latent_dim, one.settings.width)
+        found.setdefault(rest, {}).setdefault(pair, []).append(one)
+    sides = {rest: [len(set(side)) for side in zip(*cells, strict=True)] for rest, cells in found.items()}
+    return [cells for rest, cells in found.items() if min(sides[rest]) > 1 and len(cells) == math.prod(sides[rest])]
+
+
+def heat_map(cells: dict[tuple[int, int], list[Entry]], metric: str) -> dict:
+    """One metric over a grid, as a picture."""
+    latents, widths = (sorted(set(side)) for side in zip(*cells, strict=True))
+    scores = [[values_of(cells[z, width], metric) for width in widths] for z in latents]
+    values = [[fmean(score) if score else math.nan for score in row] for row in scores]
+    texts = [["\n± ".join(filter(None, mean_and_deviation(score))) for score in row] for row in scores]
+    return drawing(figures.heat_map(values, latents, widths, texts, ("latent_dim", "width"), label(metric)))
+
+
 def varied(group: list[Entry]) -> list[str]:
-    """The settings that a table of these runs needs columns for."""
-    always = ("latent_dim", "width")
-    return [name for name in ALWAYS if name in always or len({getattr(one.settings, name) for one in group}) > 1]
+    """The settings that a table of these runs needs columns for; seeds are told apart in another way."""
+    return [name for name in ALWAYS if name in {"latent_dim", "width", *differing(group)} - {"seed"}]
+
+
+def differing(group: list[Entry]) -> list[str]:
+    """The settings that are not the same in all runs, of those that the tables tell."""
+    return [name for name in ALWAYS if len({getattr(one.settings, name) for one in group}) > 1]
 
 
 def about(group: list[Entry]) -> str:
     """Model, dataset and settings of the runs behind a figure, in words."""
     settings = [entry.settings for entry in group]
-    values = {name: listed(getattr(one, name) for one in settings) for name in ("latent_dim", "width", "seed")}
+    values = {name: listed(getattr(one, name) for one in settings) for name in ("latent_dim", "width")}
+    values["seed"] = listed(sorted(one.seed for one in settings))
     shown = ", ".join(f"{name} {value}" for name, value in values.items())
     epochs = listed(one.epochs for one in settings)
     first = next((entry for entry in group if entry.result), group[0])
@@ -615,6 +855,7 @@ def compared(test: claims.Test) -> str:
     changes = {name: value for name, value in test.before.items() if test.after and test.after[name] != value}
     steps = {name: f"{value} → {test.after[name]}" if name in changes else value for name, value in test.before.items()}
     texts = [str(value) if name == "notebook" else f"{name} {value}" for name, value in steps.items()]
+    texts += [f"{test.rising}: fewer → more"] if test.rising else []
     return ", ".join(sorted(texts, key=lambda text: "→" in text))
 
 

@@ -1,0 +1,119 @@
+"""How the defaults of GAN and WGAN were chosen: alternatives at equal budget, scored on validation images.
+
+    python benchmarks/defaults.py --mnist mnist --cifar10 cifar10 --out benchmarks/defaults.jsonl [--only gan_mnist mlp]
+
+Each alternative is trained for the same number of images seen by the judge (discriminator or critic), with the same
+seed; the score is the Frechet distance on the classifier's features between 4,000 generated and 4,000 validation
+images. Test images play no part. Lines that are in the file already are not run again; `--table` prints the file as
+the table of docs/defaults.md.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+BUDGET = {"mlp": 4000, "conv": 1000}  # generator steps of a GAN; a WGAN's critic sees as many images again as it may
+WGAN_BUDGET = {"mlp": 2400, "conv": 300}  # generator steps, of 5 critic steps each
+ALTERNATIVES = {
+    "gan": [{"learning_rate": 2e-4}, {"learning_rate": 5e-4}, {"learning_rate": 1e-3}],
+    "wgan gp": [{"learning_rate": 1e-4}, {"learning_rate": 5e-4}, {"learning_rate": 1e-3}],
+    "wgan clip": [{"learning_rate": 5e-5}, {"learning_rate": 2e-4}, {"learning_rate": 5e-4}],
+}
+
+
+def cases(families):
+    """Every (notebook, network, label, settings that differ from the notebook's defaults)."""
+    for network in ("mlp", "conv"):
+        for family in families:
+            for kind, changes in ALTERNATIVES.items():
+                model, _, lipschitz = kind.partition(" ")
+                for change in changes:
+                    extra = {"lipschitz": lipschitz} if lipschitz else {}
+                    yield f"{model}_{family}", network, {**extra, **change}
+
+
+def measure(notebook, network, change, dataset, card, held_out) -> dict:
+    """Trains one alternative and scores it on validation images."""
+    from lib import estimates, evaluation, models, training
+    from lib.runs import NOTEBOOK_DIR
+    from lib.settings import check, notebook_defaults
+
+    values = notebook_defaults(NOTEBOOK_DIR / f"{notebook}.ipynb") | {"network": network} | change
+    settings = check(values | {"epochs": 1}, "benchmark")
+    step = training.step_size(settings)
+    steps = (BUDGET if settings.model == "gan" else WGAN_BUDGET)[network]
+    a_pass = len(dataset.x_train) // step
+    if steps < a_pass:  # less than an epoch: fewer images, each still seen once
+        dataset = dataset.split_again(len(dataset.x_validation))
+        dataset = type(dataset)(**{**vars(dataset), "x_train": dataset.x_train[: steps * step]})
+        a_pass = steps
+    settings = settings.model_copy(update={"epochs": max(1, round(steps / a_pass))})
+    model = models.build(settings, dataset.shape)
+    start = time.perf_counter()
+    training.train(model, dataset, settings)
+    seconds = time.perf_counter() - start
+    images = evaluation.decode(model, evaluation.latents(card.count, settings.latent_dim))
+    features, probabilities = card.classifier(images)
+    precision, recall = estimates.precision_recall(held_out, features)
+    return {
+        "notebook": notebook,
+        "network": network,
+        **change,
+        "generator_steps": settings.epochs * a_pass,
+        "images_seen": settings.epochs * a_pass * step,
+        "frechet": round(estimates.frechet_distance(features, held_out), 2),
+        "precision": round(precision, 3),
+        "recall": round(recall, 3),
+        "sharpness": round(estimates.sharpness(images) / float(card.real["sharpness"]), 2),
+        "seconds": round(seconds),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mnist", default="mnist")
+    parser.add_argument("--cifar10", default="cifar10")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("defaults.jsonl"))
+    parser.add_argument("--only", nargs="*", default=[], help="words that a case must have, for example gan_mnist mlp")
+    parser.add_argument("--table", action="store_true")
+    options = parser.parse_args()
+    found = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
+    if options.table:
+        print(table(found))
+        return
+    from lib import data, evaluation
+
+    cards = {}
+    for notebook, network, change in cases(("mnist", "cifar10")):
+        case = {"notebook": notebook, "network": network, **change}
+        words = {notebook, network, *map(str, change.values())}
+        if not words.issuperset(options.only) or any(case.items() <= row.items() for row in found):
+            continue
+        name = options.mnist if notebook.endswith("mnist") else options.cifar10
+        if name not in cards:
+            dataset = data.load(name)
+            card = evaluation.Scorecard(dataset)
+            cards[name] = dataset, card, card.classifier(dataset.x_validation[: card.count])[0]
+        row = measure(notebook, network, change, *cards[name])
+        print(row, flush=True)
+        with options.out.open("a") as file:
+            file.write(json.dumps(row | {"dataset": cards[name][0].name}) + "\n")
+
+
+def table(rows) -> str:
+    """The rows as a Markdown table, the best alternative of each group in bold."""
+    head = ["notebook", "network", "lipschitz", "learning_rate", "generator_steps", "frechet", "precision", "recall", "sharpness", "seconds"]
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    group = lambda row: (row["notebook"], row["network"])  # noqa: E731
+    best = {}
+    for row in rows:
+        best[group(row)] = min(best.get(group(row), 1e9), row["frechet"])
+    for row in sorted(rows, key=lambda row: (group(row), row.get("lipschitz", ""), row["learning_rate"])):
+        shown = {**row, "frechet": f"**{row['frechet']}**" if row["frechet"] == best[group(row)] else row["frechet"]}
+        lines.append("| " + " | ".join(str(shown.get(name, "")) for name in head) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
