@@ -135,11 +135,14 @@ def histogram_kl(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 def importance_bounds(log_weights: np.ndarray, sizes) -> dict[int, float]:
-    """L_k for each k of `sizes`: a lower bound of log p(x) that rises with k, mean over images (Burda et al. 2016, eq. 8).
+    """L_k for each k of `sizes`: a lower bound of log p(x) that rises with k (Burda et al. 2016, eq. 8).
 
     Args:
         log_weights: log p(x, z) - log q(z|x), [N, K], K a multiple of each k. Groups of k share the same weights for
             every k, so that the bounds rise without noise wherever each k divides the next.
+
+    Returns:
+        The mean over images for each k, in nats.
     """
     count = len(log_weights)
     grouped = {k: log_weights.reshape(count, -1, k) for k in sizes}

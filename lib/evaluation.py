@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.backend import keras, tf
 from lib import data, estimates, runs
+from lib.backend import keras, tf
 from lib.classifier import classifier
 from lib.estimates import parts
 from lib.models import GAN, VAE, WGAN, build, discriminator_loss, emd_estimate, jsd_estimate, unit_range
@@ -19,7 +19,7 @@ from lib.training import binarize_once
 SEED = 20_131_220  # of every draw made for an evaluation, whatever the run's own seed
 GRID = 36  # images of the fixed-latent gallery
 SAMPLES = 100  # prior samples kept with a run
-SHOWN = 20  # of these are shown beside the nearest training image
+SHOWN = 10  # of these are shown beside the nearest training image
 BINS = 100  # of NDB, at most one for ten training images
 BIN_IMAGES = 45_000  # training images that the bins are fitted to, at most
 COMPONENTS = 64  # of the pixels' principal components, where there are no labels for a classifier
@@ -248,7 +248,11 @@ def _some(images: np.ndarray, count: int) -> np.ndarray:
 
 
 def _histogram(probabilities: np.ndarray) -> np.ndarray:
-    return np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1]) if probabilities.size else np.zeros(0)
+    return (
+        np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
+        if probabilities.size
+        else np.zeros(0)
+    )
 
 
 # ---- numbers of each model -----------------------------------------------------------------------
@@ -362,25 +366,25 @@ def bernoulli_references(dataset) -> dict[str, float]:
     }
 
 
-def _judged(model, images) -> tuple[tf.Tensor, tf.Tensor]:
-    """The judge's outputs [N, 1] for real images uint8 [N, H, W, C] and for as many generated ones."""
-    z = latents(len(images), model.latent_dim)
-    real = [model.judge(unit_range(part), training=False) for part in parts(images)]
-    fake = [model.judge(model.generator(part, training=False), training=False) for part in parts(z)]
-    return tf.concat(real, 0), tf.concat(fake, 0)
+def judged(judge: keras.Model, images: np.ndarray) -> np.ndarray:
+    """A discriminator's logits or a critic's scores [N, 1] of uint8 images [N, H, W, C], in inference mode."""
+    return np.concatenate([judge(unit_range(part), training=False) for part in parts(images)])
 
 
 def _on_each_split(name, estimate, model, dataset) -> dict[str, dict]:
-    """An estimate by the final networks, in inference mode, on as many training images as there are test images, on
-    validation and on test images: the gap between the first and the others is overfitting."""
+    """An estimate by the final judge on as many training images as there are test images, on validation and on test
+    images, each against as many generated ones: the gap between the first and the others is overfitting."""
     splits = {
         "train": dataset.x_train[: len(dataset.x_test)],
         "validation": dataset.x_validation,
         "test": dataset.x_test,
     }
     splits = {f"{name}_{split}": images for split, images in splits.items() if len(images)}
+    fake = judged(model.judge, decode(model, latents(max(map(len, splits.values())), model.latent_dim)))
     return {
-        "metrics": {key: float(estimate(*_judged(model, images))) for key, images in splits.items()},
+        "metrics": {
+            key: float(estimate(judged(model.judge, images), fake[: len(images)])) for key, images in splits.items()
+        },
         "references": {},
         "samples_n": {key: len(images) for key, images in splits.items()},
     }
@@ -422,7 +426,10 @@ def fresh_jsd(judge: keras.Model, real: np.ndarray, other: np.ndarray) -> float:
     stop = keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)
     split = {"validation_split": 0.2, "batch_size": min(64, half)}
     fresh.fit(images, labels, epochs=30, callbacks=[stop], verbose=0, **split)
-    logits = [np.concatenate([fresh(unit_range(part), training=False) for part in parts(each[half:])]) for each in (real, other)]
+    logits = [
+        np.concatenate([fresh(unit_range(part), training=False) for part in parts(each[half:])])
+        for each in (real, other)
+    ]
     return float(jsd_estimate(discriminator_loss(*logits)))
 
 
@@ -443,7 +450,10 @@ def wgan_numbers(model: WGAN, dataset, settings) -> dict[str, dict]:
         name: estimates.w1(estimates.rows(real), estimates.rows(images)) for name, images in others.items()
     }
     if settings.lipschitz == "clip" and settings.network == "mlp":
-        scores = [np.concatenate([model.judge(unit_range(part), training=False) for part in parts(each)]) for each in (real, fake)]
+        scores = [
+            np.concatenate([model.judge(unit_range(part), training=False) for part in parts(each)])
+            for each in (real, fake)
+        ]
         kernels = [layer.get_weights()[0] for layer in model.judge.layers if isinstance(layer, keras.layers.Dense)]
         emd = float(emd_estimate(*scores))
         numbers["w1_bound"] = emd / estimates.lipschitz_bound(kernels)

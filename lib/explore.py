@@ -93,6 +93,11 @@ def numbers(found: dict) -> Markdown:
         )
         rows.append([f"`{name}`", f"**{value:.4g}**", beside or "–", f"{found['samples_n'][name]:,}"])
     table = _table(["number", "this run", "references: the same estimator on", "images"], rows)
+    if (card := found["scorecard"])["classifier_accuracy"]:
+        table += (
+            f"\n\nThe classifier behind the scores is right on {card['classifier_accuracy']:.1%} of "
+            f"{card['classifier_test_n']:,} test images; `ndb` is of {card['bins']} bins."
+        )
     if any(name.startswith("emd_") and value < 0 for name, value in found["metrics"].items()):
         table += "\n\n**A negative EMD estimate: the critic has failed, and the number says nothing.**"
     return Markdown(table)

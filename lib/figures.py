@@ -130,16 +130,21 @@ def interpolation(images) -> Figure:
 
 
 @rc_context(STYLE)
-def reconstructions(originals, decoded) -> Figure:
-    """Originals above what encoder and decoder make of them, both [N, H, W, C]."""
+def reconstructions(originals, decoded, names: tuple[str, str] = ("original", "decoded")) -> Figure:
+    """Images above others that belong to them, both [N, H, W, C]: originals above what encoder and decoder make of
+    them, or generated images above the nearest real ones.
+
+    Args:
+        names: of the two rows.
+    """
     canvas = mosaic(np.concatenate([_pixels(originals), _pixels(decoded)]), columns=len(originals))
     scale, margin = _scale(canvas.shape[1], 520), 64
     drawn = _sized(canvas.shape[1] * scale + margin, canvas.shape[0] * scale)
     share = margin / drawn.size[0]
     _show(drawn.add_axes((share, 0, 1 - share, 1)), canvas)
-    for height, name in ((0.75, "original"), (0.25, "decoded")):
+    for height, name in zip((0.75, 0.25), names, strict=True):
         drawn.text(share * 0.9, height, name, ha="right", va="center", color=GREY)
-    drawn.alt = f"{len(originals)} test images above their reconstructions"
+    drawn.alt = f"{len(originals)} images in two rows, {names[0]} above {names[1]}"
     return drawn
 
 
@@ -417,6 +422,63 @@ def heat_map(values, rows: Sequence, columns: Sequence, texts: Sequence[Sequence
     axes.spines[:].set_visible(False)
     drawn.alt = _described_grid(values, rows, columns, texts, names, title)
     return drawn
+
+
+@rc_context(STYLE)
+def lines(
+    x, series: dict[str, Sequence[float]], xlabel: str, ylabel: str, references=None, log: bool = False
+) -> Figure:
+    """Numbers over anything but epochs, one line a name.
+
+    Args:
+        x: [N], shared by all.
+        series: [N] each, by name; the names stand at the lines' ends.
+        references: values by label, drawn as horizontal lines.
+        log: a logarithmic x axis, with a tick at each x.
+    """
+    drawn = Figure(figsize=(5.2, 3))
+    drawn.subplots_adjust(**FRAME)
+    axes = drawn.add_subplot()
+    for (name, values), colour in zip(series.items(), LINES * len(series), strict=False):
+        axes.plot(x, values, color=colour, marker="o" if len(x) < 10 else None, markersize=3, label=name)
+    for label, value in (references or {}).items():
+        axes.axhline(value, color=GREY, linewidth=1, linestyle=":")
+        axes.annotate(f"{label} {value:.4g}", (0.99, value), xycoords=("axes fraction", "data"), **_ABOVE)
+    axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if log else "linear")
+    if log:
+        axes.set_xticks(x, [f"{value:g}" for value in x])
+        axes.minorticks_off()
+    axes.margins(y=0.12)
+    _label_ends(axes, [(values[-1], name, c) for (name, values), c in zip(series.items(), LINES * 9, strict=False)])
+    ends = ", ".join(f"{name} from {values[0]:.4g} to {values[-1]:.4g}" for name, values in series.items())
+    drawn.alt = f"{ylabel} over {xlabel} from {x[0]:g} to {x[-1]:g}: {ends}"
+    return drawn
+
+
+@rc_context(STYLE)
+def small_multiples(x, series: dict[str, Sequence[float]], xlabel: str, columns: int = 4) -> Figure:
+    """Numbers of different units over one quantity: a small chart for each, with its name as title.
+
+    Args:
+        x: [N], shared by all.
+        series: [N] each, by name.
+    """
+    rows = math.ceil(len(series) / columns)
+    drawn = Figure(figsize=(2.05 * columns, 1.75 * rows), layout="constrained")
+    axes = drawn.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+    for one, (name, values) in zip(axes, series.items(), strict=False):
+        one.plot(x, values, color=LINES[0], marker="o", markersize=3)
+        one.set_title(name)
+        one.yaxis.set_major_locator(MaxNLocator(4))
+    for spare in axes[len(series) :]:
+        spare.set_axis_off()
+    drawn.supxlabel(xlabel, size=9, color="#374151")
+    ends = ", ".join(f"{name} from {values[0]:.4g} to {values[-1]:.4g}" for name, values in series.items())
+    drawn.alt = f"{len(series)} charts over {xlabel} from {x[0]:g} to {x[-1]:g}: {ends}"
+    return drawn
+
+
+_ABOVE = {"xytext": (0, 3), "textcoords": "offset points", "ha": "right", "va": "bottom", "color": GREY, "size": 8}
 
 
 def _described_grid(values, rows, columns, texts, names, title) -> str:

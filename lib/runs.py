@@ -87,7 +87,7 @@ def training_key(settings: Settings, fingerprint: str) -> dict:
     return {
         "settings": settings.model_dump(exclude={"output_dir", "dataset", *EVALUATION_SETTINGS}),
         "data": fingerprint,
-        "notebook": _notebook_digest(settings.notebook),
+        "notebook": notebook_digest(settings.notebook),
         "sources": module_digests(TRAINING_SOURCES),
         "versions": versions(),
     }
@@ -124,7 +124,8 @@ def difference(old: dict, new: dict, prefix: str = "") -> str:
 
 
 @cache  # of a process: one command sees one state of the sources
-def _notebook_digest(name: str) -> str:
+def notebook_digest(name: str) -> str:
+    """source_digest of a notebook's code cells but for its parameters."""
     notebook = json.loads((NOTEBOOK_DIR / f"{name}.ipynb").read_text(encoding="utf-8"))
     cells = [cell for cell in code_cells(notebook) if "parameters" not in cell["metadata"].get("tags", ())]
     return source_digest("\n".join("".join(cell["source"]) for cell in cells))

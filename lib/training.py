@@ -60,8 +60,10 @@ def compile_model(model, settings) -> None:
 
 
 def burda_rate(epoch: int, first: float) -> float:
-    """The learning rate of an epoch, counted from 0: first * 10^(-i/7) for 3^i epochs, i = 0, 1, ... (Burda et al. 2016,
-    section 5: i to 7, 3,280 epochs)."""
+    """The learning rate of an epoch, counted from 0: first * 10^(-i/7) for 3^i epochs, i = 0, 1, ... up to 7.
+
+    3,280 epochs in all (Burda et al. 2016, section 5).
+    """
     stage, end = 0, 1
     while epoch >= end:
         stage += 1

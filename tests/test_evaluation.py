@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from conftest import images
 
-from lib import data, evaluation
+from lib import data, estimates, evaluation
+from lib.backend import keras
 from lib.models import build
+from lib.training import train
 
 
 @pytest.fixture(scope="module")
@@ -15,28 +17,69 @@ def digits():
     return data.load("digits")
 
 
-def test_frechet_distance_of_gaussians_against_the_closed_form():
-    """In one dimension it is (m1 - m2)^2 + (s1 - s2)^2 (Dowson & Landau 1982); independent dimensions add up."""
+@pytest.fixture(scope="module")
+def card(digits):
+    return evaluation.Scorecard(digits)
+
+
+def test_references_stand_in_the_right_order(card, digits):
+    marks = card.references
+    assert marks["frechet"]["real"] < marks["frechet"]["noisy"] < marks["frechet"]["mean_image"]
+    assert marks["sharpness"]["blurred"] < marks["sharpness"]["real"] < marks["sharpness"]["noisy"]
+    assert marks["sharpness"]["real"] == pytest.approx(1, abs=0.1)
+    assert marks["class_kl"]["real"] < marks["class_kl"]["class_removed"] < marks["class_kl"]["mean_image"]
+    assert card.classifier.accuracy > 0.95
+    assert card.about() == {
+        "classifier_accuracy": card.classifier.accuracy,
+        "classifier_test_n": len(digits.x_test),
+        "bins": 100,
+        "n": 114,
+    }
+
+
+def test_every_score_tells_real_from_slight_from_heavy_damage(card, digits):
+    """Damage of the kind that the score is for: pixel noise, or classes that are missing."""
     rng = np.random.default_rng(0)
-    first = rng.normal([0, 1], [1, 2], (200_000, 2))
-    second = rng.normal([3, 1], [2, 0.5], (200_000, 2))
-    assert evaluation.frechet_distance(first, second) == pytest.approx(9 + 1 + 2.25, rel=0.01)
-    assert evaluation.frechet_distance(first, first) == pytest.approx(0, abs=1e-8)
+    real, labels = digits.x_train[:600], digits.y_train[:600]
+
+    def noisy(share):
+        return np.where(rng.random(real.shape) < share, rng.integers(0, 256, real.shape, dtype=np.uint8), real)
+
+    by_noise = [card.scores(images) for images in (real, noisy(0.1), noisy(0.5))]
+    by_classes = [card.scores(real[labels < most]) for most in (10, 8, 3)]
+    for name, sign in (("frechet", 1), ("precision", -1), ("confidence", -1), ("sharpness", 1)):
+        values = [sign * scores[name] for scores in by_noise]
+        assert values[0] < values[1] < values[2], name
+    for name, sign in (("recall", -1), ("ndb", 1), ("ndb_js", 1), ("class_kl", 1), ("frechet", 1)):
+        values = [sign * scores[name] for scores in by_classes]
+        assert values[0] < values[1] < values[2], name
 
 
-def test_sharpness_of_a_checkerboard_exceeds_that_of_a_ramp():
-    board = (np.indices((8, 8)).sum(axis=0) % 2 * 255).astype(np.uint8).reshape(1, 8, 8, 1)
-    ramp = np.broadcast_to(np.arange(0, 256, 32, dtype=np.uint8), (8, 8)).reshape(1, 8, 8, 1)
-    assert evaluation.sharpness(board) > 100 * evaluation.sharpness(ramp)
+def test_scorecard_and_classifier_are_made_once_whatever_the_split(card, monkeypatch):
+    monkeypatch.setattr(evaluation.Scorecard, "_make", lambda *_: pytest.fail("made again"))
+    again = evaluation.Scorecard(data.load("digits", validation=0), say=pytest.fail)
+    assert again.references == card.references
 
 
-def test_references_stand_in_the_right_order(digits):
-    references = evaluation.Scorecard(digits).references
-    distance = {name: scores["frechet_pixels"] for name, scores in references.items()}
+def test_without_labels_pixels_are_compared():
+    rng = np.random.default_rng(0)
+    tiny = data.Dataset(
+        name="tiny.npz",
+        x_train=images(300),
+        y_train=None,
+        x_validation=rng.permutation(images(30, seed=5)),
+        y_validation=None,
+        x_test=images(60, seed=1),
+        y_test=None,
+        sha256="of tiny",
+        canonical=False,
+        class_names=None,
+    )
+    card = evaluation.Scorecard(tiny)
+    assert card.references.keys() == {"sharpness", "frechet_pixels", "ndb", "ndb_js"}
+    distance = card.references["frechet_pixels"]
     assert max(distance["real"], distance["blurred"]) < distance["mean_image"]
-    sharp = {name: scores["sharpness"] for name, scores in references.items()}
-    assert sharp["blurred"] < sharp["real"] < sharp["noisy"]
-    assert sharp["real"] == pytest.approx(1, abs=0.1)
+    assert card.about()["classifier_accuracy"] is None
 
 
 def test_bernoulli_references_by_hand():
@@ -68,12 +111,9 @@ def test_snapshots_keep_a_few_epochs_and_the_last():
 
 
 @pytest.mark.parametrize("notebook", ["vae_mnist", "gan_mnist", "wgan_mnist"])
-def test_what_a_run_keeps_and_its_numbers(settings, notebook):
+def test_what_a_run_keeps_and_its_numbers(settings, npz, notebook):
     ours = settings(notebook, latent_dim=2, width=8)
-    x_test = images(60, seed=1)
-    tiny = SimpleNamespace(
-        x_train=images(100), x_validation=images(30, seed=5), x_test=x_test, y_test=np.arange(60) % 10, name="tiny"
-    )
+    tiny = data.load(str(npz()))
     model = build(ours, (8, 8, 1))
     snapshots = evaluation.Snapshots(1)
     snapshots.set_model(model)
@@ -84,31 +124,99 @@ def test_what_a_run_keeps_and_its_numbers(settings, notebook):
     assert np.array_equal(kept["samples"][:36], kept["grids"][-1])
     assert ("plane" in kept) == notebook.startswith("vae")
 
-    untrained = evaluation.decode(model, evaluation.latents(30, 2))
-    found, again = (evaluation.evaluate(model, tiny, untrained) for _ in range(2))
+    found, again = (evaluation.evaluate(model, tiny, ours) for _ in range(2))
     assert found == again
-    assert found["metrics"]["frechet_pixels"] == found["references"]["frechet_pixels"]["untrained"]
+    assert found["metrics"]["frechet"] == found["references"]["frechet"]["untrained"]
     assert found["samples_n"].keys() == found["metrics"].keys()
-    own = {"vae_mnist": "test_loss", "gan_mnist": "jsd_test", "wgan_mnist": "emd_validation"}[notebook]
-    assert np.isfinite(found["metrics"][own])
+    own = {
+        "vae_mnist": {"test_loss", "test_reconstruction", "test_kl", "active_units", "nll_1", "nll_5", "nll_50"},
+        "gan_mnist": {"jsd_train", "jsd_validation", "jsd_test", "jsd_fresh"},
+        "wgan_mnist": {"emd_train", "emd_validation", "emd_test", "w1"},
+    }[notebook]
+    assert own < found["metrics"].keys()
+    assert all(np.isfinite(value) for value in found["metrics"].values())
+
+
+def test_load_gives_the_trained_networks_back_and_runs_no_code(settings, tmp_path):
+    ours = settings("gan_mnist", latent_dim=2, width=8)
+    model = build(settings("gan_mnist", latent_dim=2, width=8, seed=5), (8, 8, 1))
+    (tmp_path / "model").mkdir()
+    for name, network in model.networks.items():
+        network.save(tmp_path / "model" / f"{name}.keras")
+    z = evaluation.latents(3, 2)
+    assert np.array_equal(evaluation.decode(evaluation.load(ours, (8, 8, 1), tmp_path), z), evaluation.decode(model, z))
+    layer = keras.layers.Lambda(lambda x: x)
+    keras.Sequential([keras.Input((2,)), layer]).save(tmp_path / "model" / "generator.keras")
+    with pytest.raises(ValueError, match="lambda"):
+        evaluation.load(ours, (8, 8, 1), tmp_path)
+
+
+def test_bounds_of_a_vae_whose_latents_say_nothing_are_all_its_loss(settings):
+    """With q(z|x) = p(z) and a decoder that ignores z, every weight is p(x): L_k = L_1 = log p(x) for all k."""
+    model = build(settings("vae_mnist", latent_dim=3, width=8), (8, 8, 1))
+    for network in model.networks.values():
+        for layer in network.layers:
+            layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
+    bounds = evaluation.importance_bounds(model, images(6), 5000)
+    assert bounds == pytest.approx({f"nll_{k}": 64 * np.log(2) for k in (1, 5, 50, 500, 5000)}, rel=1e-5)
+
+
+def test_first_bound_is_the_loss_and_bounds_fall(settings):
+    ours = settings("vae_mnist", latent_dim=3, width=16, epochs=5, batch_size=20, importance_samples=500)
+    dataset = SimpleNamespace(x_train=images(400), x_validation=images(40, seed=2), x_test=images(200, seed=1))
+    model = build(ours, (8, 8, 1))
+    train(model, dataset, ours)
+    numbers = evaluation.vae_numbers(model, dataset, ours)["metrics"]
+    assert numbers["nll_1"] == pytest.approx(numbers["test_loss"], rel=0.01)
+    assert numbers["nll_1"] > numbers["nll_5"] > numbers["nll_50"] > numbers["nll_500"]
+    assert "nll_5000" not in numbers
+
+
+def test_a_fresh_discriminator_tells_apart_what_differs_and_nothing_else(settings):
+    judge = build(settings("gan_mnist"), (8, 8, 1)).judge
+    same = evaluation.fresh_jsd(judge, images(600, seed=1), images(600, seed=2))
+    other = evaluation.fresh_jsd(judge, images(600, seed=1), 255 - images(600, seed=2) // 2)
+    assert same < 0.05
+    assert 0.4 < other <= np.log(2)
+
+
+def test_what_a_clipped_critic_certifies_is_below_w1(settings):
+    """784 pixels as on MNIST: critic / K <= W1 on the same samples, with the spectral K and with the loose one."""
+    ours = settings("wgan_mnist", lipschitz="clip", epochs=2, batch_size=16, latent_dim=4, width=16)
+    real = images(800, side=28)
+    dataset = data.Dataset(
+        "t", real, None, images(80, side=28, seed=3), None, images(90, side=28, seed=4), None, "t", False, None
+    )
+    model = build(ours, (28, 28, 1))
+    train(model, dataset, ours)
+    metrics = evaluation.wgan_numbers(model, dataset, ours)["metrics"]
+    assert 0 < metrics["w1_bound_loose"] < metrics["w1_bound"] < metrics["w1"]
+    assert metrics["w1_bound_loose"] == pytest.approx(
+        metrics["w1_bound"] * estimates.lipschitz_bound(_kernels(model)) / 7.34, rel=0.001
+    )
+
+
+def _kernels(model):
+    return [layer.get_weights()[0] for layer in model.judge.layers if isinstance(layer, keras.layers.Dense)]
 
 
 def test_fixed_binarisation_is_evaluated_on_binary_images(settings):
-    ours = settings("vae_mnist", latent_dim=2, width=8, binarize="fixed")
+    ours = settings("vae_mnist", latent_dim=2, width=8, binarize="fixed", importance_samples=1)
     model = build(ours, (8, 8, 1))
     grey = SimpleNamespace(x_train=images(100), x_test=images(60, seed=1))
     seen = []
     losses = model.losses
     model.losses = lambda part, seed: (seen.append(part), losses(part, seed))[1]
-    assert evaluation.vae_numbers(model, grey)["references"] == {}
+    assert evaluation.vae_numbers(model, grey, ours)["references"] == {}
     assert set(np.unique(np.concatenate(seen))) == {0, 255}
 
 
 def test_active_units_counts_those_that_move(settings):
-    model = build(settings("vae_mnist", latent_dim=4, width=8), (8, 8, 1))
+    ours = settings("vae_mnist", latent_dim=4, width=8, importance_samples=1)
+    model = build(ours, (8, 8, 1))
     kernel, bias = model.encoder.get_layer("z_mean").get_weights()
     kernel[:, 1:] = 0
     kernel[:, 0] *= 100
     model.encoder.get_layer("z_mean").set_weights([kernel, bias])
     tiny = SimpleNamespace(x_train=images(100), x_test=images(60, seed=1))
-    assert evaluation.vae_numbers(model, tiny)["metrics"]["active_units"] == 1
+    assert evaluation.vae_numbers(model, tiny, ours)["metrics"]["active_units"] == 1

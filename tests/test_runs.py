@@ -101,7 +101,7 @@ def test_state_names_what_changed(made, settings, monkeypatch):
     monkeypatch.setattr(runs.data, "fingerprint", lambda name: (_ for _ in ()).throw(UserError("not there")))
     assert _state(folder, ours) == ("done", "")
     monkeypatch.setattr(runs, "evaluation_key", lambda: {"sources": {"evaluation": "b" * 64}})
-    assert _state(folder, ours) == ("stale", "evaluation sources.evaluation changed")
+    assert _state(folder, ours) == ("unscored", "evaluation sources.evaluation changed")
 
 
 def _error_cell(path):

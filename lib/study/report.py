@@ -41,6 +41,7 @@ def build(study: plan.Study, strict: bool = False) -> Path:
         for one in found:
             if one.result:
                 write_notebook(one, study.folder / "notebooks")
+        write_self_test(study.folder / "notebooks")
         runs.write_aside(page, html.render(notebook, study.title, code=False))
     except OSError as error:
         raise UserError(f"{study.folder}: the report cannot be written ({error.strerror or error})") from None
@@ -52,8 +53,6 @@ def build(study: plan.Study, strict: bool = False) -> Path:
 
 def execute(study: plan.Study) -> nbformat.NotebookNode:
     """The report's notebook, executed for a study."""
-    from papermill import PapermillExecutionError
-
     default = study.folder == plan.REPORTS_DIR / study.name
     known = study.path == plan.PARAMETERS_DIR / f"{study.name}.yaml"
     parameters = {
@@ -61,10 +60,16 @@ def execute(study: plan.Study) -> nbformat.NotebookNode:
         "out": "" if default else str(study.folder),
         "overrides": study.overrides,  # the notebook reads the study again
     }
+    return _executed("report", None, parameters)
+
+
+def _executed(name: str, output: Path | None, parameters: dict[str, Any]) -> nbformat.NotebookNode:
+    from papermill import PapermillExecutionError
+
     try:
-        return kernel.execute(runs.NOTEBOOK_DIR / "report.ipynb", None, parameters)
+        return kernel.execute(runs.NOTEBOOK_DIR / f"{name}.ipynb", output, parameters)
     except PapermillExecutionError as error:
-        raise UserError(f"report.ipynb: {error.ename}: {error.evalue}") from None
+        raise UserError(f"{name}.ipynb: {error.ename}: {error.evalue}") from None
 
 
 def write_notebook(one: Entry, folder: Path) -> None:
@@ -77,6 +82,24 @@ def write_notebook(one: Entry, folder: Path) -> None:
     notebook = nbformat.read(source, as_version=4)
     markup = html.render(notebook, one.name, home="../index.html")
     runs.write_aside(page, markup.replace(f"{runs.ROOT}/", ""))  # of this machine, no reader's concern
+
+
+def write_self_test(folder: Path) -> None:
+    """estimators.ipynb as a page beside the runs' notebooks; executed once for each state of what it tests."""
+    key = {
+        "notebook": runs.notebook_digest("estimators"),
+        "sources": runs.module_digests((*runs.EVALUATION_SOURCES, "models")),
+        "versions": runs.versions(),
+    }
+
+    def make(aside: Path) -> None:
+        print("executing notebooks/estimators.ipynb, the estimators' self-test, once: about a minute", flush=True)
+        _executed("estimators", aside / "notebook.ipynb", {})
+
+    notebook = nbformat.read(runs.cached("estimators", key, make) / "notebook.ipynb", as_version=4)
+    markup = html.render(notebook, "Can the numbers be trusted?", home="../index.html")
+    folder.mkdir(exist_ok=True)
+    runs.write_aside(folder / "estimators.html", markup)
 
 
 def results_csv(found: Sequence[Entry]) -> str:

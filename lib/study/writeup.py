@@ -627,6 +627,12 @@ class Page:
             for reference in order
         ]
 
+    @staticmethod
+    def self_test() -> Piece:
+        """A link to the estimators' self-test, which `report.build` puts beside the runs' notebooks."""
+        link = '<a href="notebooks/estimators.html">Can the numbers be trusted?</a>'
+        return Piece(f"<p>{link} Each estimator against exactly known answers, and under damage of known size.</p>")
+
     def budget(self) -> Piece:
         """What each setting took: parameters, steps, images, time and memory."""
         groups = [each for _, group in self._by_notebook(self.done) for each in by_setting(group)]
