@@ -138,6 +138,28 @@ figures: [{number: 1, kind: [loss, gallery], runs: [{vae_mnist: {latent_dim: 2}}
     assert command("run", path, "--out", folder, "--no-report").stdout.startswith("Small: 2 runs, 2 done, 0 to do")
 
 
+def test_numbers_of_other_code_are_computed_anew_without_training(tmp_path, npz, study):
+    path = study(f"notebooks: {{gan_mnist: {{defaults: {{dataset: {npz()}}}, runs: [{TINY}]}}}}")
+    words = (path, "--out", tmp_path / "out", "--no-report")
+    assert command("evaluate", *words).returncode == 2, "nothing is finished yet"
+    assert command("run", *words).returncode == 0
+    (result,) = (tmp_path / "out").glob("runs/*/result.json")
+    good = json.loads(result.read_text())
+    for verb, expected in (("evaluate", "the numbers of 1 of 1 runs"), ("run", "1 runs, 0 done, 1 to do")):
+        old = json.loads(result.read_text()) | {"metrics": {"jsd_test": 9.0}}
+        old["keys"]["evaluation"]["sources"]["estimates"] = "b" * 64
+        result.write_text(json.dumps(old))
+        status = command("status", path, "--out", tmp_path / "out").stdout
+        assert "unscored  evaluation sources.estimates changed" in status
+        done = command(verb, *words)
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stdout
+        new = json.loads(result.read_text())
+        assert new["metrics"] == pytest.approx(good["metrics"])
+        assert new["keys"] == good["keys"]
+        assert new["finished"] == good["finished"], "trained again"
+
+
 def test_export_runs_by_plain_papermill_count_as_done(tmp_path, npz, study):
     path = study(f"notebooks: {{vae_mnist: {{defaults: {{dataset: {npz()}}}, runs: [{TINY}]}}}}")
     out, exported = tmp_path / "out", tmp_path / "ex port"

@@ -100,7 +100,9 @@ def test_state_names_what_changed(made, settings, monkeypatch):
     assert _state(folder, ours) == ("stale", "data: digits -> other")
     monkeypatch.setattr(runs.data, "fingerprint", lambda name: (_ for _ in ()).throw(UserError("not there")))
     assert _state(folder, ours) == ("done", "")
-    monkeypatch.setattr(runs, "evaluation_key", lambda: {"sources": {"evaluation": "b" * 64}})
+    key = runs.evaluation_key(ours)
+    key["sources"]["evaluation"] = "b" * 64
+    monkeypatch.setattr(runs, "evaluation_key", lambda _: key)
     assert _state(folder, ours) == ("unscored", "evaluation sources.evaluation changed")
 
 

@@ -121,6 +121,8 @@ def kill_tree(pid: int) -> None:
     """Ends a process and all that it has started, a worker and its kernel for example."""
     try:
         process = psutil.Process(pid)
+        if pid != os.getpid():
+            process.suspend()  # a kernel that it starts just now would not be among its children yet
         family = [*process.children(recursive=True), process]
     except psutil.NoSuchProcess:
         return
@@ -204,15 +206,38 @@ def run_all(
     expected = costs(todo, threads, trained)
     todo = sorted(todo, key=lambda run: -expected[run.name])
     failed: dict[str, str] = {}
-    with Progress(expected) as progress:
+    with _noted_signals() as signals, Progress(expected) as progress:
         for _ in range(ATTEMPTS):
+            if signals or not todo:
+                break
             tasks = {run: score if run.name in trained else execute for run in todo}
-            todo = _run_on(*pool(workers), tasks, threads, progress, failed, fail_fast)
+            todo = _run_on(*pool(workers), tasks, threads, progress, failed, lambda: signals or (failed and fail_fast))
+        if signals:
+            todo = []
         for run in todo:
             failed[run.name] = f"its worker process died {ATTEMPTS} times; out of memory?"
             runs.fail(run.folder, failed[run.name])
             progress.finished(run, failed[run.name])
     return failed
+
+
+@contextmanager
+def _noted_signals():
+    """Yields a list that Ctrl-C and SIGTERM are put into; the KeyboardInterrupt comes when the block has ended.
+
+    Raised wherever the main thread just is, it could leave one of the pool's locks taken, and the end waits for ever.
+    """
+    noted: list[int] = []
+    before = {
+        number: signal.signal(number, lambda got, _: noted.append(got)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if noted:
+        raise KeyboardInterrupt(*(number for number in noted[:1] if number == signal.SIGTERM))
 
 
 def pool(workers: int) -> tuple[Executor, Callable[[], None]]:
@@ -224,12 +249,16 @@ def pool(workers: int) -> tuple[Executor, Callable[[], None]]:
     return executor, lambda: [kill_tree(pid) for pid in list(executor._processes)]
 
 
-def _run_on(executor, stop, tasks, threads, progress, failed, fail_fast) -> list[PlannedRun]:
-    """Hands runs to an executor until all have ended, or until it breaks: then returns those to start anew."""
+def _run_on(executor, stop, tasks, threads, progress, failed, enough) -> list[PlannedRun]:
+    """Hands runs to an executor until all have ended, or until it breaks: then returns those to start anew.
+
+    Args:
+        enough: asked once a second whether to end at once.
+    """
     futures = {executor.submit(task, run, threads): run for run, task in tasks.items()}
     pending, again = set(futures), []
     try:
-        while pending and not (failed and fail_fast):
+        while pending and not enough():
             done, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
             progress.update([futures[future] for future in pending])
             for future in done:
@@ -240,7 +269,7 @@ def _run_on(executor, stop, tasks, threads, progress, failed, fail_fast) -> list
                 if cause:
                     failed[run.name] = str(cause)
                 progress.finished(run, cause)
-        return [] if failed and fail_fast else again
+        return [] if enough() else again
     finally:
         # Ctrl-C, SIGTERM or --fail-fast: what is under way ends now. A broken pool sends its other workers SIGTERM, of
         # which nbclient makes the end of the kernel only, and then waits for them.
