@@ -100,5 +100,7 @@ def test_tables():
         "metrics": {"jsd_test": 0.123456},
         "references": {"jsd_test": {"mean_image": 0.5}},
         "samples_n": {"jsd_test": 5000},
+        "scorecard": {"classifier_accuracy": 0.9876, "classifier_test_n": 10000, "bins": 100, "n": 4000},
     }
     assert "| `jsd_test` | **0.1235** | mean image 0.5 | 5,000 |" in explore.numbers(found).data
+    assert "98.8% of 10,000 test images" in explore.numbers(found).data
