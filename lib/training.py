@@ -104,6 +104,8 @@ def train(model, dataset, settings, callbacks=()) -> dict[str, list[float]]:
     if getattr(settings, "binarize", None) == "fixed":
         x_train, x_validation = binarize_once(x_train, 0), binarize_once(x_validation, 1)
 
+    if isinstance(model, VAE):
+        model.start_at_mean(x_train)
     epoch = tf.Variable(0, dtype=tf.int64)
     compile_model(model, settings)
     validation = batches(x_validation, even_size(len(x_validation), 500)) if len(x_validation) else None

@@ -161,6 +161,21 @@ def test_bounds_of_a_vae_whose_latents_say_nothing_are_all_its_loss(settings):
     assert bounds == pytest.approx({f"nll_{k}": 64 * np.log(2) for k in (1, 5, 50, 500, 5000)}, rel=1e-5)
 
 
+def test_first_bound_pays_the_kl_and_many_samples_win_it_back(settings):
+    """q(z|x) = N(1, 1/e) for each of three latents, which the decoder ignores: -L_1 = -log p(x) + KL, exactly."""
+    model = build(settings("vae_mnist", latent_dim=3, width=8), (8, 8, 1))
+    for network in model.networks.values():
+        for layer in network.layers:
+            layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
+    for name, value in (("z_mean", 1.0), ("z_log_var", -1.0)):
+        kernel, bias = model.encoder.get_layer(name).get_weights()
+        model.encoder.get_layer(name).set_weights([kernel, bias + value])
+    bounds = evaluation.importance_bounds(model, images(20), 5000)
+    kl = 3 * 0.5 * (np.exp(-1) + 1 - 1 + 1)
+    assert bounds["nll_1"] == pytest.approx(64 * np.log(2) + kl, abs=0.05)
+    assert bounds["nll_5000"] == pytest.approx(64 * np.log(2), abs=0.1)
+
+
 def test_first_bound_is_the_loss_and_bounds_fall(settings):
     ours = settings("vae_mnist", latent_dim=3, width=16, epochs=5, batch_size=20, importance_samples=500)
     dataset = SimpleNamespace(x_train=images(400), x_validation=images(40, seed=2), x_test=images(200, seed=1))

@@ -265,6 +265,17 @@ def test_the_same_settings_give_the_same_training(settings):
     assert first == second
 
 
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_a_vae_starts_at_the_mean_image(settings, network):
+    model = build(settings("vae_cifar10", width=8, network=network), (8, 8, 3))
+    shown = images(50, channels=3)
+    model.start_at_mean(shown)
+    drawn = tf.sigmoid(model.decoder(np.zeros((1, 2), "f")))[0]  # no latents, and all other biases are zero
+    mean = shown.mean(axis=0) / 255
+    expected = mean if network == "mlp" else np.broadcast_to(mean.mean(axis=(0, 1)), mean.shape)
+    assert np.allclose(drawn, expected, atol=1e-5)
+
+
 def test_training_lowers_the_vae_loss(settings):
     ours = settings("vae_mnist", **{**TINY, "epochs": 20, "width": 64, "learning_rate": 3e-3})
     history = train(build(ours, (8, 8, 1)), data(128), ours)
