@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
+MORE = ("precision", "recall", "sharpness")  # shown beside the distance
 BUDGET = {  # generator steps, by network and notebook: what two cores do in minutes
     "mlp": {"gan_mnist": 3000, "gan_cifar10": 3000, "wgan_mnist": 1000, "wgan_cifar10": 1000},
     "conv": {"gan_mnist": 800, "gan_cifar10": 200, "wgan_mnist": 100, "wgan_cifar10": 50},
@@ -129,28 +130,20 @@ def main() -> None:
 
 
 def table(rows) -> str:
-    """The rows as a Markdown table, the best alternative of each group in bold."""
-    head = [
-        "notebook",
-        "network",
-        "lipschitz",
-        "learning_rate",
-        "generator_steps",
-        "frechet",
-        "precision",
-        "recall",
-        "sharpness",
-        "seconds",
-    ]
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    group = lambda row: (row["notebook"], row["network"])  # noqa: E731
-    best = {}
+    """The rows as a Markdown table, the best of each notebook, network and budget in bold."""
+    head = ("notebook", "network", "lipschitz", "learning_rate", "variant", "generator_steps", "frechet", *MORE)
+    rows = sorted(rows, key=lambda row: (_group(row), row.get("lipschitz", ""), row["variant"], row["learning_rate"]))
+    best = {_group(row): min(one["frechet"] for one in rows if _group(one) == _group(row)) for row in rows}
+    lines = [head, ["---"] * len(head)]
     for row in rows:
-        best[group(row)] = min(best.get(group(row), 1e9), row["frechet"])
-    for row in sorted(rows, key=lambda row: (group(row), row.get("lipschitz", ""), row["learning_rate"])):
-        shown = {**row, "frechet": f"**{row['frechet']}**" if row["frechet"] == best[group(row)] else row["frechet"]}
-        lines.append("| " + " | ".join(str(shown.get(name, "")) for name in head) + " |")
-    return "\n".join(lines)
+        bold = "**" if row["frechet"] == best[_group(row)] else ""
+        shown = row | {"frechet": f"{bold}{row['frechet']}{bold}", "learning_rate": f"{row['learning_rate']:g}"}
+        lines.append([shown.get(name, "") for name in head])
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def _group(row):
+    return row["notebook"], row["network"], row["generator_steps"]
 
 
 if __name__ == "__main__":
