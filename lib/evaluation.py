@@ -20,7 +20,7 @@ SEED = 20_131_220  # of every draw made for an evaluation, whatever the run's ow
 GRID = 36  # images of the fixed-latent gallery
 SAMPLES = 100  # prior samples kept with a run
 SHOWN = 10  # of these are shown beside the nearest training image
-BINS = 100  # of NDB, at most one for ten training images
+BINS = 100  # of NDB, at most one for ten of the images that are scored: with fewer in a bin no test sees anything
 BIN_IMAGES = 45_000  # training images that the bins are fitted to, at most
 COMPONENTS = 64  # of the pixels' principal components, where there are no labels for a classifier
 BOUND_IMAGES = 1000  # test images of the importance-weighted bounds
@@ -169,7 +169,7 @@ class Scorecard:
     def _make(self, folder: Path, dataset, say) -> None:
         say(f"scoring real and damaged images of {dataset.name}: once for this dataset, then it is kept")
         chosen = _some(dataset.x_train, BIN_IMAGES)
-        self.bins = estimates.Bins.fit(estimates.rows(chosen), min(BINS, len(chosen) // 10), seed=0)
+        self.bins = estimates.Bins.fit(estimates.rows(chosen), max(2, min(BINS, self.count // 10)), seed=0)
         test = _some(dataset.x_test, self.count)
         self.real = {"centres": self.bins.centres, "counts": self.bins.counts, "sharpness": estimates.sharpness(test)}
         if self.classifier is None:
