@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from scipy import special
 
 from lib import data, estimates, runs
 from lib.backend import keras, tf
@@ -357,13 +358,15 @@ def bernoulli_references(dataset) -> dict[str, float]:
 
     A loss near the first is a collapsed model; below the second no model of grey levels can be.
     """
-    pixels = estimates.rows(dataset.x_test)
-    mean = np.clip(estimates.rows(dataset.x_train).mean(axis=0, dtype=np.float64), 1e-6, 1 - 1e-6)
-    inner = np.clip(pixels, 1e-12, 1 - 1e-7).astype(np.float64)
-    return {
-        "mean_image": float(-(pixels @ np.log(mean) + (1 - pixels) @ np.log1p(-mean)).mean()),
-        "pixel_entropy": float(-(inner * np.log(inner) + (1 - inner) * np.log1p(-inner)).sum(axis=1).mean()),
-    }
+    total = sum(estimates.rows(part).sum(axis=0, dtype=np.float64) for part in parts(dataset.x_train))
+    mean = np.clip(total / len(dataset.x_train), 1e-6, 1 - 1e-6)
+    against_mean, against_itself = 0.0, 0.0
+    for part in parts(dataset.x_test):
+        pixels = estimates.rows(part).astype(np.float64)
+        against_mean -= (pixels @ np.log(mean) + (1 - pixels) @ np.log1p(-mean)).sum()
+        against_itself += special.entr(pixels).sum() + special.entr(1 - pixels).sum()
+    count = len(dataset.x_test)
+    return {"mean_image": float(against_mean / count), "pixel_entropy": float(against_itself / count)}
 
 
 def judged(judge: keras.Model, images: np.ndarray) -> np.ndarray:
@@ -409,27 +412,36 @@ def gan_numbers(model: GAN, dataset, settings) -> dict[str, dict]:
 def fresh_jsd(judge: keras.Model, real: np.ndarray, other: np.ndarray) -> float:
     """The JSD estimate of a discriminator that no generator was trained against, nats.
 
-    It is fitted to one half of both sets (stopped early on a fifth of it) and scored on the other half: a lower bound
-    of the Jensen-Shannon divergence in expectation, whatever the fit.
+    It is fitted to four fifths of one half of both sets and scored on the other half: a lower bound of the
+    Jensen-Shannon divergence in expectation, whatever the fit. The last fifth says when to stop, and how sure to be:
+    one slope and one offset for all logits (Platt 1999). Without these, real MNIST against real came out at -0.11.
 
     Args:
         judge: gives the layers; its weights are not used.
         real, other: uint8 [N, H, W, C] both.
     """
+    from sklearn.linear_model import LogisticRegression  # imported late: it takes a second
+
     keras.utils.set_random_seed(SEED)
     fresh = keras.models.clone_model(judge)
     fresh.compile(keras.optimizers.Adam(2e-4), keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
     half = len(real) // 2
-    order = np.random.default_rng(SEED).permutation(2 * half)
-    images = np.concatenate([real[:half], other[:half]])[order] / np.float32(255)
-    labels = np.repeat([1.0, 0.0], half)[order]
-    stop = keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)
-    split = {"validation_split": 0.2, "batch_size": min(64, half)}
-    fresh.fit(images, labels, epochs=30, callbacks=[stop], verbose=0, **split)
-    logits = [
-        np.concatenate([fresh(unit_range(part), training=False) for part in parts(each[half:])])
-        for each in (real, other)
-    ]
+    fitted = half * 4 // 5
+    images = np.concatenate([real[:fitted], other[:fitted]]) / np.float32(255)
+    order = np.random.default_rng(SEED).permutation(2 * fitted)
+    stopping = np.concatenate([real[fitted:half], other[fitted:half]])
+    labels, stopping_labels = (np.repeat([1.0, 0.0], count) for count in (fitted, half - fitted))
+    fresh.fit(
+        images[order],
+        labels[order],
+        batch_size=min(64, fitted),
+        epochs=30,
+        validation_data=(stopping / np.float32(255), stopping_labels),
+        callbacks=[keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)],
+        verbose=0,
+    )
+    sure = LogisticRegression().fit(judged(fresh, stopping), stopping_labels)
+    logits = (sure.decision_function(judged(fresh, each[half:])).astype(np.float32) for each in (real, other))
     return float(jsd_estimate(discriminator_loss(*logits)))
 
 

@@ -25,6 +25,18 @@ def command(*words, **options):
     )
 
 
+def test_one_run_of_each_dataset_goes_first_then_the_longest():
+    demo = plan.read("demo")
+    ordered = batch.in_order(list(demo.runs), expected := batch.costs(demo.runs, 1))
+    assert {run.name for run in ordered} == {run.name for run in demo.runs}
+    assert {run.settings.dataset for run in ordered[:2]} == {"digits", "shapes"}
+    others = [expected[run.name] for run in ordered[2:]]
+    assert others == sorted(others, reverse=True)
+    for run in ordered[:2]:
+        alike = [expected[one.name] for one in demo.runs if one.settings.dataset == run.settings.dataset]
+        assert expected[run.name] == max(alike)
+
+
 # ---- bad input: exit 2, one line, nothing started ------------------------------------------------
 
 

@@ -117,6 +117,7 @@ def test_lipschitz_bounds_of_a_clipped_critic():
     kernels = [np.full(shape, 0.01) for shape in ((784, 512), (512, 512), (512, 1))]
     assert estimates.lipschitz_bound(kernels) == pytest.approx(7.34, abs=0.005)
     assert estimates.loose_lipschitz_bound(kernels, 0.01) == pytest.approx(7.34, abs=0.005)
+    assert estimates.lipschitz_bound([np.diag([1.0, -3.0, 2.0])]) == pytest.approx(3)  # spectral, not Frobenius
     rng = np.random.default_rng(0)
     drawn = [rng.uniform(-0.01, 0.01, kernel.shape) for kernel in kernels]
     assert estimates.lipschitz_bound(drawn) < 0.3 * estimates.loose_lipschitz_bound(drawn, 0.01)
@@ -161,10 +162,11 @@ def test_ndb_on_mnist(mnist):
         "test": bins.scores(estimates.rows(mnist.x_test)),
         "no nines": bins.scores(estimates.rows(other[labels != 9])),
     }
-    assert found["other"][0] <= 1
-    assert 4 <= found["test"][0] <= 9
-    assert 10 <= found["no nines"][0] <= 16
-    assert [js for _, js in found.values()] == pytest.approx([0.0015, 0.0042, 0.0158], rel=0.12)
+    expected = {"other": (0, 1, 0.0013, 0.0017), "test": (5, 7, 0.0039, 0.0044), "no nines": (10, 15, 0.0150, 0.0165)}
+    for name, (least, most, lowest, highest) in expected.items():
+        ndb, js = found[name]
+        assert least <= ndb <= most, name
+        assert lowest <= js <= highest, name
 
 
 def test_bernoulli_references_of_mnist(mnist):

@@ -23,7 +23,7 @@ from lib.study import kernel
 from lib.study.plan import PlannedRun, Study
 
 GIB_PER_RUN = 1.5  # what a kernel with TensorFlow and a dataset may take at its peak
-START_SECONDS = 14.0  # of a run: kernel, imports, first step, evaluation, on one core
+START_SECONDS = 18.0  # of a run: kernel, imports, first step, evaluation, on one core
 SCORE_SECONDS = 15.0  # of a run's numbers alone
 # Training images a second on one core, measured with the default settings, for the estimate that is shown beforehand.
 IMAGES_PER_SECOND = {
@@ -35,6 +35,7 @@ IMAGES_PER_SECOND = {
     "wgan_cifar10": 1_200,
 }
 CONV_FACTOR = 4.0
+STEP_SECONDS = 0.002  # of a step, whatever its size: small batches take longer
 ATTEMPTS = 3  # at a run whose worker process dies
 
 
@@ -153,7 +154,8 @@ def estimate(run: PlannedRun, threads: int) -> float:
     settings = run.settings
     images = data.header(settings.dataset)[0] * settings.epochs
     factor = CONV_FACTOR if settings.network == "conv" else 1.0
-    return START_SECONDS + factor * images / (IMAGES_PER_SECOND[settings.notebook] * threads**0.7)
+    arithmetic = factor * images / (IMAGES_PER_SECOND[settings.notebook] * threads**0.7)
+    return START_SECONDS + arithmetic + STEP_SECONDS * images / settings.batch_size
 
 
 def costs(todo: list[PlannedRun], threads: int, trained: Collection[str] = ()) -> dict[str, float]:
@@ -198,13 +200,13 @@ def run_all(
     fail_fast: bool = False,
     trained: Collection[str] = (),
 ) -> dict[str, str]:
-    """Executes runs side by side, the longest first, and shows how they go; returns {name: cause} of the failed.
+    """Executes runs side by side and shows how they go; returns {name: cause} of the failed.
 
     Args:
         trained: names of the runs of which only the numbers are computed.
     """
     expected = costs(todo, threads, trained)
-    todo = sorted(todo, key=lambda run: -expected[run.name])
+    todo = in_order(todo, expected)
     failed: dict[str, str] = {}
     with _noted_signals() as signals, Progress(expected) as progress:
         for _ in range(ATTEMPTS):
@@ -219,6 +221,14 @@ def run_all(
             runs.fail(run.folder, failed[run.name])
             progress.finished(run, failed[run.name])
     return failed
+
+
+def in_order(todo: list[PlannedRun], expected: dict[str, float]) -> list[PlannedRun]:
+    """The longest first, but before all others one of each dataset: it trains the classifier that the others of its
+    dataset need, who would else wait for it side by side."""
+    longest = sorted(todo, key=lambda run: -expected[run.name])
+    first = {run.settings.dataset: run for run in reversed(longest)}
+    return sorted(longest, key=lambda run: first[run.settings.dataset] is not run)
 
 
 @contextmanager
