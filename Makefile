@@ -18,7 +18,7 @@ lint: $(INSTALLED)
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
 report: $(INSTALLED)
-	$(BIN)/latent-report run $(STUDY)
+	$(BIN)/latent-report run "$(STUDY)"
 
 lab: $(INSTALLED)
 	$(BIN)/jupyter lab notebooks

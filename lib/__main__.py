@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ def main(arguments: list[str] | None = None) -> int:
     from lib.settings import UserError
 
     options = _parser().parse_args(arguments)
+    if home := os.environ.get("LATENT_REPORT_DATA"):  # kernels work in another folder
+        os.environ["LATENT_REPORT_DATA"] = os.path.abspath(os.path.expanduser(home))
     signal.signal(signal.SIGTERM, _terminated)
     try:
         return options.command(options)
@@ -95,16 +98,10 @@ def _positive(text: str) -> int:
 
 def _study(options, download: bool = False, check_data: bool = True):
     """The checked study; with `download`, its datasets are fetched when they are not there yet."""
-    import yaml
-
     from lib import data
-    from lib.settings import UserError
     from lib.study import plan
 
-    try:
-        overrides = {name: yaml.safe_load(value) for name, value in options.parameters}
-    except (yaml.YAMLError, ValueError):
-        raise UserError(f"-p: cannot read the value of one of {[name for name, _ in options.parameters]}") from None
+    overrides = {name: plan.parsed(text, f"-p {name}") for name, text in options.parameters}
     study = plan.read(options.study, overrides, options.out, check_data=check_data)
     for dataset in dict.fromkeys(run.settings.dataset for run in study.runs) if download else ():
         if dataset in data.SOURCES:
@@ -154,28 +151,30 @@ def _evaluate(options) -> int:
 
 
 def _run_and_report(study, todo, trained, workers, threads, options) -> int:
-    from lib import data
-    from lib.settings import UserError
+    from lib import data, runs
     from lib.study import batch
 
-    for dataset in {run.settings.dataset for run in todo} - {"digits", "shapes"}:
-        data.verify(dataset)  # a damaged file is found now, not by every run
+    runs.scores_folder()  # a folder that cannot be written to is found now, not by every run
+    for dataset in {run.settings.dataset for run in todo}:
+        if dataset in data.SOURCES or dataset not in data.BUILT_IN:
+            data.verify(dataset)  # so is a damaged file
     failed = batch.run_all(study, todo, workers, threads, options.fail_fast, trained) if todo else {}
     for name, cause in failed.items():
         print(f"latent-report: {name} failed: {cause}", file=sys.stderr)
     if options.no_report:
         return 1 if failed else 0
-    try:
-        return _build(study, options.strict) or bool(failed)
-    except UserError as error:  # not status 2: something has run
-        print(f"latent-report: {error}", file=sys.stderr)
-        return 1
+    return _build(study, options.strict) or bool(failed)
 
 
 def _build(study, strict: bool) -> int:
+    from lib.settings import UserError
     from lib.study import report
 
-    print(f"report: {report.build(study, strict=strict)}")
+    try:
+        print(f"report: {report.build(study, strict=strict)}")
+    except UserError as error:  # not status 2: the input was good
+        print(f"latent-report: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -3,6 +3,7 @@
 Everything here is drawn with seeds of its own: evaluating twice gives the same numbers. Test images are used only here.
 """
 
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy import special
 
-from lib import data, estimates, runs
+from lib import data, estimates, networks, runs
 from lib.backend import keras, tf
 from lib.classifier import classifier
 from lib.estimates import parts
@@ -160,7 +161,7 @@ class Scorecard:
         self.test = dataset.x_test
         self.count = min(len(dataset.x_test), len(dataset.x_validation) * 4 // 5)
         self.classifier = None if dataset.y_test is None else classifier(dataset, say)
-        key = {"data": dataset.sha256, "sources": runs.module_digests(runs.EVALUATION_SOURCES)}
+        key = _key(dataset) | {"classifier": self.classifier and digest(self.classifier.network)}
         folder = runs.cached(f"scorecard-{dataset.name}", key, lambda folder: self._make(folder, dataset, say))
         with np.load(folder / "real.npz") as arrays:
             self.real = dict(arrays)
@@ -226,6 +227,17 @@ class Scorecard:
             "bins": len(self.bins.centres),
             "n": self.count,
         }
+
+
+def digest(network: keras.Model) -> str:
+    """sha256 of a network's weights: features of one classifier cannot be compared with those of another."""
+    return hashlib.sha256(b"".join(weight.tobytes() for weight in network.get_weights())).hexdigest()
+
+
+def _key(dataset) -> dict:
+    """What is computed once for a dataset depends on."""
+    sources = runs.module_digests(runs.EVALUATION_SOURCES)
+    return {"data": dataset.sha256, "sources": sources, "versions": runs.versions()}
 
 
 def principal_components(points: np.ndarray, count: int) -> dict[str, np.ndarray]:
@@ -313,10 +325,13 @@ def vae_numbers(model: VAE, dataset, settings) -> dict[str, dict]:
     }
     chosen = _some(images, BOUND_IMAGES)
     bounds = importance_bounds(model, chosen, settings.importance_samples)
-    grey = model.likelihood == "bernoulli" and model.binarize == "none"
+    references = {}
+    if model.likelihood == "bernoulli":
+        marks, marks_of_chosen = (bernoulli_references(dataset.x_train, each) for each in (images, chosen))
+        references = {"test_loss": marks, "test_reconstruction": marks} | dict.fromkeys(bounds, marks_of_chosen)
     return {
         "metrics": numbers | bounds,
-        "references": {"test_loss": bernoulli_references(dataset)} if grey else {},
+        "references": references,
         "samples_n": dict.fromkeys(numbers, len(images)) | dict.fromkeys(bounds, len(chosen)),
     }
 
@@ -353,20 +368,20 @@ def log_weights(model: VAE, pixels, count: int, seed):
     return tf.reshape(log_weight, (-1, count))
 
 
-def bernoulli_references(dataset) -> dict[str, float]:
-    """Cross-entropy of the test images, nats per image: of the training set's mean image, and of the pixels themselves.
+def bernoulli_references(x_train: np.ndarray, x_test: np.ndarray) -> dict[str, float]:
+    """Cross-entropy of test images, nats per image: of the training images' mean, which is the best constant decoder,
+    and of the pixels themselves, which is 0 for black and white ones.
 
     A loss near the first is a collapsed model; below the second no model of grey levels can be.
     """
-    total = sum(estimates.rows(part).sum(axis=0, dtype=np.float64) for part in parts(dataset.x_train))
-    mean = np.clip(total / len(dataset.x_train), 1e-6, 1 - 1e-6)
+    total = sum(estimates.rows(part).sum(axis=0, dtype=np.float64) for part in parts(x_train))
+    mean = np.clip(total / len(x_train), 1e-6, 1 - 1e-6)
     against_mean, against_itself = 0.0, 0.0
-    for part in parts(dataset.x_test):
+    for part in parts(x_test):
         pixels = estimates.rows(part).astype(np.float64)
         against_mean -= (pixels @ np.log(mean) + (1 - pixels) @ np.log1p(-mean)).sum()
         against_itself += special.entr(pixels).sum() + special.entr(1 - pixels).sum()
-    count = len(dataset.x_test)
-    return {"mean_image": float(against_mean / count), "pixel_entropy": float(against_itself / count)}
+    return {"mean_image": float(against_mean / len(x_test)), "pixel_entropy": float(against_itself / len(x_test))}
 
 
 def judged(judge: keras.Model, images: np.ndarray) -> np.ndarray:
@@ -376,19 +391,28 @@ def judged(judge: keras.Model, images: np.ndarray) -> np.ndarray:
 
 def _on_each_split(name, estimate, model, dataset) -> dict[str, dict]:
     """An estimate by the final judge on as many training images as there are test images, on validation and on test
-    images, each against as many generated ones: the gap between the first and the others is overfitting."""
+    images, each against as many generated ones: the gap between the first and the others is overfitting.
+
+    Beside the last, the same with images held out of scoring, whole and damaged, in place of the generated ones.
+    """
     splits = {
-        "train": dataset.x_train[: len(dataset.x_test)],
+        "train": _some(dataset.x_train, len(dataset.x_test)),
         "validation": dataset.x_validation,
         "test": dataset.x_test,
     }
     splits = {f"{name}_{split}": images for split, images in splits.items() if len(images)}
-    fake = judged(model.judge, decode(model, latents(max(map(len, splits.values())), model.latent_dim)))
+    found = {key: judged(model.judge, images) for key, images in splits.items()}
+    fake = judged(model.judge, decode(model, latents(max(map(len, found.values())), model.latent_dim)))
+    held_out = dataset.split_again(5000).x_validation
+    others = {"real": held_out, **estimates.damaged(held_out, SEED)}
     return {
-        "metrics": {
-            key: float(estimate(judged(model.judge, images), fake[: len(images)])) for key, images in splits.items()
+        "metrics": {key: float(estimate(scores, fake[: len(scores)])) for key, scores in found.items()},
+        "references": {
+            f"{name}_test": {
+                which: float(estimate(found[f"{name}_test"], judged(model.judge, images)))
+                for which, images in others.items()
+            }
         },
-        "references": {},
         "samples_n": {key: len(images) for key, images in splits.items()},
     }
 
@@ -402,10 +426,19 @@ def gan_numbers(model: GAN, dataset, settings) -> dict[str, dict]:
     held_out = dataset.split_again(5000).x_validation
     count = min(len(held_out), len(dataset.x_test))
     test, held_out = _some(dataset.x_test, count), _some(held_out, count)
-    fake = decode(model, latents(count, model.latent_dim))
-    own["metrics"]["jsd_fresh"] = fresh_jsd(model.judge, test, fake)
-    own["references"]["jsd_fresh"] = {"real": fresh_jsd(model.judge, test, held_out)}
-    own["samples_n"]["jsd_fresh"] = count
+    judge = networks.discriminator(dataset.shape, settings.model_copy(update={"seed": 0}))
+
+    def make(folder: Path) -> None:
+        others = {"real": held_out, **estimates.damaged(held_out, SEED)}
+        found = {name: fresh_jsd(judge, test, images) for name, images in others.items()}
+        (folder / "references.json").write_text(json.dumps(found), encoding="utf-8")
+
+    layers = runs.module_digests(["models", "networks"])
+    key = _key(dataset) | {"network": settings.network, "layers": layers}
+    folder = runs.cached(f"fresh-{dataset.name}", key, make)
+    own["metrics"]["jsd_fresh"] = fresh_jsd(judge, test, decode(model, latents(count, model.latent_dim)))
+    own["references"]["jsd_fresh"] = json.loads((folder / "references.json").read_bytes())
+    own["samples_n"]["jsd_fresh"] = count - count // 2  # those that it is scored on
     return own
 
 
@@ -414,7 +447,8 @@ def fresh_jsd(judge: keras.Model, real: np.ndarray, other: np.ndarray) -> float:
 
     It is fitted to four fifths of one half of both sets and scored on the other half: a lower bound of the
     Jensen-Shannon divergence in expectation, whatever the fit. The last fifth says when to stop, and how sure to be:
-    one slope and one offset for all logits (Platt 1999). Without these, real MNIST against real came out at -0.11.
+    one slope and one offset for all logits (Platt 1999). Which image is where is drawn: neither the halves of MNIST's
+    test images nor the classes of a sorted file are alike.
 
     Args:
         judge: gives the layers; its weights are not used.
@@ -425,10 +459,12 @@ def fresh_jsd(judge: keras.Model, real: np.ndarray, other: np.ndarray) -> float:
     keras.utils.set_random_seed(SEED)
     fresh = keras.models.clone_model(judge)
     fresh.compile(keras.optimizers.Adam(2e-4), keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
+    rng = np.random.default_rng(SEED)
+    real, other = (each[rng.permutation(len(each))] for each in (real, other))
     half = len(real) // 2
     fitted = half * 4 // 5
     images = np.concatenate([real[:fitted], other[:fitted]]) / np.float32(255)
-    order = np.random.default_rng(SEED).permutation(2 * fitted)
+    order = rng.permutation(2 * fitted)
     stopping = np.concatenate([real[fitted:half], other[fitted:half]])
     labels, stopping_labels = (np.repeat([1.0, 0.0], count) for count in (fitted, half - fitted))
     fresh.fit(

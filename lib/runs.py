@@ -164,12 +164,11 @@ def cached(what: str, key: dict, make: Callable[[Path], None]) -> Path:
         make: fills the empty folder that it is given.
     """
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    home = data.folder() / "scores"
-    folder = home / f"{what[:60]}-{digest}"
+    folder = data.folder() / "scores" / f"{what[:60]}-{digest}"
     if folder.is_dir():
         return folder
+    home = scores_folder()
     try:
-        home.mkdir(parents=True, exist_ok=True)
         with FileLock(home / f".{folder.name}.lock"):
             if not folder.is_dir():
                 with tempfile.TemporaryDirectory(prefix=".making-", dir=home) as scratch:
@@ -179,6 +178,21 @@ def cached(what: str, key: dict, make: Callable[[Path], None]) -> Path:
     except OSError as error:
         raise UserError(f"{home}: cannot be written to ({error.strerror}); set LATENT_REPORT_DATA") from None
     return folder
+
+
+def scores_folder() -> Path:
+    """Where classifiers and references are kept, made if need be.
+
+    Raises:
+        UserError: it cannot be written to.
+    """
+    home = data.folder() / "scores"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=home).close()
+    except OSError as error:
+        raise UserError(f"{home}: cannot be written to ({error.strerror}); set LATENT_REPORT_DATA") from None
+    return home
 
 
 def partial_of(folder: Path) -> Path:
@@ -204,17 +218,21 @@ class Run:
         self.settings = settings
         self.process_start = psutil.Process().create_time()
         self.seconds = {"start": time.time() - self.process_start}
-        try:
-            (self.partial / "model").mkdir(parents=True, exist_ok=True)
-            for name in ("result.json", "log.txt"):
-                (self.partial / name).unlink(missing_ok=True)
-            plain = settings.model_dump(exclude={"output_dir"})
-            write_aside(self.partial / "parameters.yaml", yaml.safe_dump(plain, sort_keys=False))
-        except OSError as error:
-            raise UserError(f"output_dir {self.folder}: cannot be written to ({error.strerror})") from None
         if settings.dataset in data.SOURCES:
             data.fetch(settings.dataset)  # a no-op when it is there
         self.key = training_key(settings, data.fingerprint(settings.dataset))
+        try:
+            self._open()
+            for name in ("result.json", "log.txt"):
+                (self.partial / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"output_dir {self.folder}: cannot be written to ({error.strerror})") from None
+
+    def _open(self) -> None:
+        """Makes the partial folder: at first, and again where a cell is run once more after the record cell."""
+        (self.partial / "model").mkdir(parents=True, exist_ok=True)
+        plain = self.settings.model_dump(exclude={"output_dir"})
+        write_aside(self.partial / "parameters.yaml", yaml.safe_dump(plain, sort_keys=False))
 
     @contextmanager
     def clock(self, name: str):
@@ -227,6 +245,8 @@ class Run:
         """Keeps a line in log.txt, and shows it."""
         if show:
             print(line, flush=True)
+        if not self.partial.is_dir():
+            self._open()
         with (self.partial / "log.txt").open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
@@ -240,6 +260,7 @@ class Run:
         """
         import numpy as np
 
+        self._open()
         for name, network in networks.items():
             network.save(self.partial / "model" / f"{name}.keras")
         write_aside(self.partial / "history.csv", history_csv(history))
@@ -349,13 +370,13 @@ def _fault(folder: Path) -> str:
         cells = code_cells(notebook)
         if not notebook["metadata"].get("papermill", {}).get("end_time"):
             return "notebook.ipynb was not executed to its end"
-    except (ValueError, KeyError, TypeError) as error:
+        if any(cell.get("execution_count") is None for cell in cells):
+            return "notebook.ipynb has cells that were not executed"
+        if any(output["output_type"] == "error" for cell in cells for output in cell["outputs"]):
+            return "notebook.ipynb ended with an error"
+        networks = {f"{name}.keras" for name in result["layers"]}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         return f"result.json or notebook.ipynb is damaged ({type(error).__name__}: {error})"
-    if any(cell.get("execution_count") is None for cell in cells):
-        return "notebook.ipynb has cells that were not executed"
-    if any(output["output_type"] == "error" for cell in cells for output in cell["outputs"]):
-        return "notebook.ipynb ended with an error"
-    networks = {f"{name}.keras" for name in result["layers"]}
     if missing := networks - {path.name for path in (folder / "model").glob("*.keras")}:
         return f"model/{min(missing)} is missing"
     return ""
@@ -423,7 +444,7 @@ def _worker_alive(partial: Path) -> bool:
         if worker["host"] != platform.node():
             return True  # cannot be asked from here; `latent-report run` asks the study's lock instead
         return psutil.Process(worker["pid"]).create_time() == worker["started"]
-    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+    except (OSError, ValueError, KeyError, TypeError, psutil.NoSuchProcess):
         return False
 
 

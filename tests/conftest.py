@@ -1,6 +1,7 @@
 """What the tests share: settings from a notebook's defaults, tiny datasets, a study file in a folder of its own."""
 
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -16,6 +17,19 @@ os.environ.pop("JPY_SESSION_NAME", None)  # a developer may start the tests from
 def _no_user_data(tmp_path_factory):
     """No test may read or fill the user's own data folder."""
     os.environ["LATENT_REPORT_DATA"] = str(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(autouse=True)
+def _no_download(monkeypatch):
+    """No test may download a dataset: their addresses lead to a closed port of this machine."""
+    from lib import data
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        closed = free.getsockname()[1]
+    for name, source in data.SOURCES.items():
+        monkeypatch.setitem(data.SOURCES, name, source._replace(url=f"http://127.0.0.1:{closed}/{source.file}"))
+    monkeypatch.setenv("no_proxy", "*")
 
 
 @pytest.fixture

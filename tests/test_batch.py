@@ -47,7 +47,8 @@ def test_one_run_of_each_dataset_goes_first_then_the_longest():
         (["run", "nowhere.yaml"], "no such study file"),
         (["run", "demo", "-p", "latent_dimm", "3"], "did you mean latent_dim?"),
         (["run", "demo", "-p", "epochs", "many"], "epochs = 'many'"),
-        (["run", "demo", "-p", "epochs", "{"], "-p: cannot read the value"),
+        (["run", "demo", "-p", "epochs", "{"], "-p epochs: not valid YAML"),
+        (["run", "demo", "-p", "epochs", "&a [*a]"], "-p epochs: not valid YAML: aliases (*name) are not supported"),
         (["run", "demo", "-p", "dataset", "mnits"], "did you mean mnist?"),
         (["run", "homework"], "mnist.npz"),
         (["run", "demo", "--out", "/proc/nowhere"], "cannot be written to"),
@@ -191,7 +192,9 @@ def long_run(tmp_path, npz, study):
     text = f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{{dataset: {npz()}, epochs: 100000, seed: [0, 1]}}]}}}}"
     path, folder = study(text), tmp_path / "out"
     words = [*COMMAND, "run", str(path), "--out", str(folder), "--workers", "2", "--no-report"]
-    process = subprocess.Popen(words, cwd=runs.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        words, cwd=runs.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     planned = plan.read(str(path), out=str(folder)).runs
     deadline = time.time() + 120
     while any(batch._epochs_done(run) < 2 for run in planned):
@@ -217,12 +220,31 @@ def gone(processes):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_leave_no_committed_run_and_no_kernel(long_run, number, status):
     process, folder, _, family = long_run
-    process.send_signal(number)
+    (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)  # as a terminal's Ctrl-C does
     _, error = process.communicate(timeout=30)
     assert process.returncode == status
     assert error == "latent-report: stopped; what was finished stays finished, run again to go on\n"
     assert gone(family)
     assert all(path.name.endswith(".partial") for path in (folder / "runs").iterdir())
+    assert not list((folder / "runs").glob("*/error.txt")), "interrupted, not failed"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_while_the_report_is_built(tmp_path, study, number, status):
+    path = study(f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{{dataset: digits}}]}}}}")
+    words = [*COMMAND, "report", str(path), "--out", str(tmp_path / "out")]
+    process = subprocess.Popen(words, cwd=runs.ROOT, stderr=subprocess.PIPE, text=True)
+    deadline = time.time() + 60
+    while not (kernels := psutil.Process(process.pid).children(recursive=True)):
+        assert time.time() < deadline
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == status, error
+    assert error == "latent-report: stopped; what was finished stays finished, run again to go on\n"
+    assert gone(kernels)
+    assert not (tmp_path / "out" / "index.html").exists()
 
 
 def test_a_killed_runner_leaves_no_kernel(long_run):

@@ -46,13 +46,7 @@ def use_source(monkeypatch, name, **changes):
 
 @pytest.fixture(autouse=True)
 def home(monkeypatch, tmp_path):
-    """An empty data folder, and no way out to the network."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        closed = free.getsockname()[1]
-    for name, source in data.SOURCES.items():
-        use_source(monkeypatch, name, url=f"http://127.0.0.1:{closed}/{source.file}")
-    monkeypatch.setenv("no_proxy", "*")
+    """An empty data folder."""
     folder = tmp_path / "data of tests"
     folder.mkdir()
     monkeypatch.setenv("LATENT_REPORT_DATA", str(folder))

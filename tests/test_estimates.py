@@ -162,6 +162,7 @@ def test_ndb_on_mnist(mnist):
         "test": bins.scores(estimates.rows(mnist.x_test)),
         "no nines": bins.scores(estimates.rows(other[labels != 9])),
     }
+    # 0.0043 in the specification; k-means seed 0 gives 0.00435, seed 1 0.00429
     expected = {"other": (0, 1, 0.0013, 0.0017), "test": (5, 7, 0.0039, 0.0044), "no nines": (10, 15, 0.0150, 0.0165)}
     for name, (least, most, lowest, highest) in expected.items():
         ndb, js = found[name]
@@ -172,6 +173,6 @@ def test_ndb_on_mnist(mnist):
 def test_bernoulli_references_of_mnist(mnist):
     from lib.evaluation import bernoulli_references
 
-    found = bernoulli_references(mnist)
+    found = bernoulli_references(mnist.x_train, mnist.x_test)
     assert found["pixel_entropy"] == pytest.approx(45.53, abs=0.01)
     assert found["mean_image"] == pytest.approx(205.80, abs=0.05)

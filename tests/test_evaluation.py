@@ -40,13 +40,15 @@ def test_references_stand_in_the_right_order(card, digits):
 def test_every_score_tells_real_from_slight_from_heavy_damage(card, digits):
     """Damage of the kind that the score is for: pixel noise, or classes that are missing."""
     rng = np.random.default_rng(0)
-    real, labels = digits.x_train[:600], digits.y_train[:600]
+    held_out, _ = np.split(digits.x_validation, [card.count])
+    labels = digits.y_train
 
     def noisy(share):
-        return np.where(rng.random(real.shape) < share, rng.integers(0, 256, real.shape, dtype=np.uint8), real)
+        noise = rng.integers(0, 256, held_out.shape, dtype=np.uint8)
+        return np.where(rng.random(held_out.shape) < share, noise, held_out)
 
-    by_noise = [card.scores(images) for images in (real, noisy(0.1), noisy(0.5))]
-    by_classes = [card.scores(real[labels < most]) for most in (10, 8, 3)]
+    by_noise = [card.scores(images) for images in (held_out, noisy(0.1), noisy(0.5))]
+    by_classes = [card.scores(digits.x_train[labels < most][:300]) for most in (10, 8, 3)]  # the same number of each
     for name, sign in (("frechet", 1), ("precision", -1), ("confidence", -1), ("sharpness", 1)):
         values = [sign * scores[name] for scores in by_noise]
         assert values[0] < values[1] < values[2], name
@@ -85,7 +87,7 @@ def test_without_labels_pixels_are_compared():
 def test_bernoulli_references_by_hand():
     test = np.array([0, 255], np.uint8).reshape(1, 1, 2, 1)
     train = np.full((4, 1, 2, 1), 51, np.uint8)
-    found = evaluation.bernoulli_references(SimpleNamespace(x_test=test, x_train=train))
+    found = evaluation.bernoulli_references(train, test)
     assert found["mean_image"] == pytest.approx(-np.log(0.8) - np.log(0.2))
     assert found["pixel_entropy"] == pytest.approx(0, abs=1e-5)
 
@@ -192,7 +194,25 @@ def test_a_fresh_discriminator_tells_apart_what_differs_and_nothing_else(setting
     same = evaluation.fresh_jsd(judge, images(600, seed=1), images(600, seed=2))
     other = evaluation.fresh_jsd(judge, images(600, seed=1), 255 - images(600, seed=2) // 2)
     assert abs(same) < 0.02
+    ordered = images(600, seed=3)
+    ordered = ordered[np.argsort(ordered.mean(axis=(1, 2, 3)))]  # as in a file that is sorted by class
+    assert abs(evaluation.fresh_jsd(judge, ordered, images(600, seed=2))) < 0.02
     assert 0.4 < other <= np.log(2)
+
+
+def test_the_judge_scores_each_split_against_what_is_generated(settings):
+    """A critic that is the mean pixel: real images of 0.8, 0.6 and 0.4 against generated ones of 0.5."""
+    ours = settings("wgan_mnist", latent_dim=2, width=8)
+    model = build(ours, (8, 8, 1))
+    pixels = keras.Input((8, 8, 1))
+    model.judge = keras.Model(pixels, keras.ops.mean(pixels, axis=(1, 2)))
+    last = model.generator.get_layer("pixels")
+    last.set_weights([np.zeros_like(weight) for weight in last.get_weights()])
+    train, held_out, test = (np.full((40, 8, 8, 1), grey, np.uint8) for grey in (204, 153, 102))
+    tiny = data.Dataset("t", train, None, held_out, None, test, None, "t", False, None)
+    found = evaluation._on_each_split("emd", evaluation.emd_estimate, model, tiny)
+    assert found["metrics"] == pytest.approx({"emd_train": 0.3, "emd_validation": 0.1, "emd_test": -0.1}, abs=0.003)
+    assert found["references"]["emd_test"]["real"] < -0.2  # test images against brighter ones held out
 
 
 def test_what_a_clipped_critic_certifies_is_below_w1(settings):
@@ -222,7 +242,9 @@ def test_fixed_binarisation_is_evaluated_on_binary_images(settings):
     seen = []
     losses = model.losses
     model.losses = lambda part, seed: (seen.append(part), losses(part, seed))[1]
-    assert evaluation.vae_numbers(model, grey, ours)["references"] == {}
+    marks = evaluation.vae_numbers(model, grey, ours)["references"]["test_loss"]
+    assert marks["pixel_entropy"] == 0
+    assert marks["mean_image"] > 40  # of 64 pixels, near log 2 each
     assert set(np.unique(np.concatenate(seen))) == {0, 255}
 
 

@@ -41,9 +41,12 @@ def test_every_control_changes_its_picture(settings, in_lab, notebook, latent_di
         control.value = 2
         after = [picture.value for picture in children(part, ipywidgets.Image)]
         assert all(a != b for a, b in zip(before, after, strict=True))
-    before = [picture.value for picture in children(walk, ipywidgets.Image)]
-    children(walk, ipywidgets.BoundedIntText)[1].value = 5
-    assert before != [picture.value for picture in children(walk, ipywidgets.Image)]
+    for control, value in zip(
+        [*children(walk, ipywidgets.BoundedIntText), *children(walk, ipywidgets.FloatSlider)], (7, 5, 0.9), strict=True
+    ):
+        before = [picture.value for picture in children(walk, ipywidgets.Image)]
+        control.value = value
+        assert before != [picture.value for picture in children(walk, ipywidgets.Image)]
 
 
 def test_a_walk_starts_and_ends_at_the_two_latents(settings):

@@ -1,5 +1,6 @@
 import csv
 import html
+import json
 import re
 import subprocess
 import sys
@@ -351,11 +352,25 @@ def test_a_study_without_figures_shows_every_run(tmp_path):
     assert page.further() == ""
 
 
+def test_runs_with_numbers_of_earlier_code_are_shown_and_named(tmp_path):
+    (tmp_path / "s.yaml").write_text("notebooks: {gan_mnist: {defaults: {dataset: digits}, runs: [{seed: [0, 1]}]}}")
+    study = plan.read(str(tmp_path / "s.yaml"), out=str(tmp_path))
+    synthetic.finish(study)
+    path = study.runs[0].folder / "result.json"
+    result = json.loads(path.read_text())
+    result["keys"]["evaluation"] = {"sources": {}}
+    path.write_text(json.dumps(result))
+    page = writeup.Page(str(study.path), str(tmp_path))
+    assert len(page.done) == 2
+    assert "The numbers of 1 runs are by an earlier version of the code" in page.title()
+    assert "computed anew" not in page.title()
+    path.write_text(json.dumps(result | {"evaluated": "2026-01-01T00:00:00+0000"}))
+    assert "Numbers were computed anew" in writeup.Page(str(study.path), str(tmp_path)).title()
+
+
 def test_homework_has_seventeen_figures(tmp_path, monkeypatch):
     monkeypatch.setattr(writeup, "drawing", lambda *_: writeup.picture(b"", "png", (1, 1), "not drawn, to save time"))
     homework = plan.PARAMETERS_DIR / "homework.yaml"
-    if not homework.is_file():
-        pytest.skip("parameters/homework.yaml is not there")
     (tmp_path / "s.yaml").write_text(f"extends: {homework}\ndatasets: {{mnist: digits, cifar10: shapes}}\n")
     study = plan.read(str(tmp_path / "s.yaml"), out=str(tmp_path))
     synthetic.finish(study)

@@ -79,6 +79,10 @@ def test_without_papermill_the_record_cell_commits(tmp_path, settings):
     run.save({}, {"jsd": [0.1]}, {"samples": [[1]]})
     assert run.record(images_seen=10, metrics={}, layers={}) == tmp_path / "one"
     assert (tmp_path / "one" / "result.json").is_file()
+    run.log("again", show=False)  # cells that are run once more, after the partial folder has been renamed away
+    run.save({}, {"jsd": [0.2]}, {"samples": [[1]]})
+    assert run.record(images_seen=10, metrics={}, layers={}) == tmp_path / "one"
+    assert runs.read_history(tmp_path / "one") == {"jsd": [0.2]}
 
 
 def test_state_settles_what_plain_papermill_left(made):
@@ -118,7 +122,9 @@ def _error_cell(path):
         ("result.json", lambda path: path.unlink(), "result.json is missing"),
         ("result.json", lambda path: path.write_text(path.read_text()[:50]), "damaged"),
         ("result.json", lambda path: path.write_text("{}"), "damaged"),
+        ("result.json", lambda path: path.write_text(path.read_text().replace('"layers"', '"x"')), "damaged"),
         ("notebook.ipynb", lambda path: path.write_text("{"), "damaged"),
+        ("notebook.ipynb", lambda path: path.write_text(path.read_text().replace('"outputs"', '"x"')), "damaged"),
         (
             "notebook.ipynb",
             lambda path: path.write_text(path.read_text().replace("end_time", "x")),

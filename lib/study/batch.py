@@ -94,6 +94,7 @@ def _use(threads: int) -> None:
 
 def _start_worker(parent: int) -> None:
     """A worker leaves Ctrl-C to its parent, and takes its kernel along when it is ended or its parent is gone."""
+    os.setpgrp()  # a terminal sends Ctrl-C to the whole group, and nbclient puts a handler of its own in our place
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: kill_tree(os.getpid()))  # what a pool sends when another worker died
 
@@ -353,9 +354,13 @@ def export(study: Study, folder: Path) -> Path:
     Runs made by it land in the study's folder and count as done like any other.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        return _export(study, folder)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written to ({error.strerror})") from None
+
+
+def _export(study: Study, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
     outputs = [runs.partial_of(run.folder) for run in study.runs]
     lines = ["#!/bin/sh", "# needs papermill and its python3 kernel: activate the environment first"]
     lines.append("mkdir -p " + " ".join(shlex.quote(str(output)) for output in outputs))

@@ -211,7 +211,7 @@ def _four(measure, model, kind):
 def _across(measure, model, latents, width):
     """CIFAR-10 against MNIST, at one setting."""
     cifar10, mnist = ({"notebook": f"{model}_{family}", "width": width} for family in ("cifar10", "mnist"))
-    match = ("seed", "latent_dim", "width")
+    match = ("seed", "latent_dim", "width", "network", "lipschitz")
     return tuple(Test(measure, cifar10 | {"latent_dim": z}, mnist | {"latent_dim": z}, match=match) for z in latents)
 
 

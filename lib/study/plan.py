@@ -172,13 +172,24 @@ def _loaded(path: Path) -> Any:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise UserError(f"{path}: {path.stat().st_size} bytes; a study file has at most {MAX_BYTES}")
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-        # Integers too long to print and lone surrogates would fail far from here.
-        json.dumps(content, ensure_ascii=False, skipkeys=True, default=str).encode()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
+    return parsed(text, str(path))
+
+
+def parsed(text: str, where: str) -> Any:
+    """The value of a YAML text, such as a study file or what `-p NAME` is given.
+
+    Raises:
+        UserError: it is none, or has what a study has no use for.
+    """
+    try:
+        content = yaml.load(text, _Loader)
+        # Integers too long to print and lone surrogates would fail far from here.
+        json.dumps(content, ensure_ascii=False, skipkeys=True, default=str).encode()
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())[:300]}") from None
+        raise UserError(f"{where}: not valid YAML: {' '.join(str(error).split())[:300]}") from None
     return content
 
 

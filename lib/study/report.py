@@ -6,11 +6,15 @@ every run's own notebook.
 
 import csv
 import io
+import logging
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil
 
 from lib import runs
 from lib.settings import UserError
@@ -64,12 +68,24 @@ def execute(study: plan.Study) -> nbformat.NotebookNode:
 
 
 def _executed(name: str, output: Path | None, parameters: dict[str, Any]) -> nbformat.NotebookNode:
+    from jupyter_client.kernelspec import NoSuchKernel
     from papermill import PapermillExecutionError
 
-    try:
-        return kernel.execute(runs.NOTEBOOK_DIR / f"{name}.ipynb", output, parameters)
-    except PapermillExecutionError as error:
-        raise UserError(f"{name}.ipynb: {error.ename}: {error.evalue}") from None
+    source = runs.NOTEBOOK_DIR / f"{name}.ipynb"
+    with ThreadPoolExecutor(1) as executor:  # in the main thread nbclient would take Ctrl-C and SIGTERM from us
+        execution = executor.submit(kernel.execute, source, output, parameters)
+        try:
+            return execution.result()
+        except PapermillExecutionError as error:
+            raise UserError(f"{name}.ipynb: {error.ename}: {error.evalue}") from None
+        except (NoSuchKernel, RuntimeError) as error:
+            raise UserError(f"{name}.ipynb: {type(error).__name__}: {error}") from None
+        except KeyboardInterrupt:
+            logging.disable()  # papermill would report the kernel's death
+            for kernel_process in psutil.Process().children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    kernel_process.kill()
+            raise
 
 
 def write_notebook(one: Entry, folder: Path) -> None:

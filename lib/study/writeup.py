@@ -121,7 +121,7 @@ def entry(planned: plan.PlannedRun) -> Entry:
     folder = planned.folder
     state, cause = runs.state(folder, planned.settings)
     found = ()
-    if state == "done":
+    if state in ("done", "unscored"):
         try:
             found = runs.read_result(folder), runs.read_history(folder), runs.read_samples(folder)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
@@ -306,6 +306,13 @@ class Page:
                     f"The VAE's lowest test loss on {group[0].data} is {spread(values_of(group, 'test_loss'))} nats "
                     f"per image, at {group[0].settings.latent_dim} latents and width {group[0].settings.width}."
                 )
+        if earlier := sum(entry.state == "unscored" for entry in self.done):
+            sentences.append(
+                f"The numbers of {earlier} runs are by an earlier version of the code; "
+                "`latent-report evaluate` computes them anew."
+            )
+        if any("evaluated" in entry.result for entry in self.done):
+            sentences.append("Numbers were computed anew after training; a run's notebook shows those of its own day.")
         return [*sentences, self._tally()]
 
     def _tally(self) -> str:
