@@ -8,7 +8,7 @@ import csv
 import io
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -82,9 +82,11 @@ def _executed(name: str, output: Path | None, parameters: dict[str, Any]) -> nbf
             raise UserError(f"{name}.ipynb: {type(error).__name__}: {error}") from None
         except KeyboardInterrupt:
             logging.disable()  # papermill would report the kernel's death
-            for kernel_process in psutil.Process().children(recursive=True):
-                with suppress(psutil.NoSuchProcess):
-                    kernel_process.kill()
+            while not execution.done():  # a kernel that is only just starting appears later
+                for child in psutil.Process().children(recursive=True):
+                    with suppress(psutil.NoSuchProcess):
+                        child.kill()
+                wait([execution], timeout=0.2)
             raise
 
 
