@@ -68,7 +68,6 @@ def execute(study: plan.Study) -> nbformat.NotebookNode:
 
 
 def _executed(name: str, output: Path | None, parameters: dict[str, Any]) -> nbformat.NotebookNode:
-    from jupyter_client.kernelspec import NoSuchKernel
     from papermill import PapermillExecutionError
 
     source = runs.NOTEBOOK_DIR / f"{name}.ipynb"
@@ -78,7 +77,7 @@ def _executed(name: str, output: Path | None, parameters: dict[str, Any]) -> nbf
             return execution.result()
         except PapermillExecutionError as error:
             raise UserError(f"{name}.ipynb: {error.ename}: {error.evalue}") from None
-        except (NoSuchKernel, RuntimeError) as error:
+        except (KeyError, RuntimeError) as error:  # no such kernel; it died, or did not start in time
             raise UserError(f"{name}.ipynb: {type(error).__name__}: {error}") from None
         except KeyboardInterrupt:
             logging.disable()  # papermill would report the kernel's death
