@@ -233,7 +233,13 @@ def test_signals_leave_no_committed_run_and_no_kernel(long_run, number, status):
 def test_signals_while_the_report_is_built(tmp_path, study, number, status):
     path = study(f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{{dataset: digits}}]}}}}")
     words = [*COMMAND, "report", str(path), "--out", str(tmp_path / "out")]
-    process = subprocess.Popen(words, cwd=runs.ROOT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        words,
+        cwd=runs.ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background inherit "ignore"
+    )
     deadline = time.time() + 60
     while not (kernels := psutil.Process(process.pid).children(recursive=True)):
         assert time.time() < deadline
