@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.backend import keras  # isort: skip  before anything of Keras
+from lib.backend import keras, tf, untuned  # isort: skip  before anything of Keras
 from keras import layers
 
 from lib import estimates, runs
@@ -87,7 +87,8 @@ def _train(dataset, folder: Path) -> None:
         jit_compile=False,
         steps_per_execution=32,
     )
-    fitted.fit(dataset.x_train, labels, batch_size=batch, epochs=epochs, verbose=0)
+    pairs = tf.data.Dataset.from_tensor_slices((dataset.x_train, labels)).shuffle(count, SEED).batch(batch)
+    fitted.fit(untuned(pairs.prefetch(2)), epochs=epochs, verbose=0)
     _, probabilities = Classifier(network, 0.0)(dataset.x_test)
     accuracy = float((probabilities.argmax(axis=1) == dataset.y_test).mean())
     network.save(folder / "classifier.keras")

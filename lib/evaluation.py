@@ -12,7 +12,7 @@ import numpy as np
 from scipy import special
 
 from lib import data, estimates, networks, runs
-from lib.backend import keras, tf
+from lib.backend import keras, tf, untuned
 from lib.classifier import classifier
 from lib.estimates import parts
 from lib.models import GAN, VAE, WGAN, build, discriminator_loss, emd_estimate, jsd_estimate, unit_range
@@ -463,20 +463,21 @@ def fresh_jsd(judge: keras.Model, real: np.ndarray, other: np.ndarray) -> float:
     real, other = (each[rng.permutation(len(each))] for each in (real, other))
     half = len(real) // 2
     fitted = half * 4 // 5
-    images = np.concatenate([real[:fitted], other[:fitted]]) / np.float32(255)
-    order = rng.permutation(2 * fitted)
+    images = np.concatenate([real[:fitted], other[:fitted]])
     stopping = np.concatenate([real[fitted:half], other[fitted:half]])
-    labels, stopping_labels = (np.repeat([1.0, 0.0], count) for count in (fitted, half - fitted))
+    labels, stopping_labels = (np.repeat(np.float32([1, 0]), count)[:, None] for count in (fitted, half - fitted))
+
+    def pairs(images, labels):
+        return tf.data.Dataset.from_tensor_slices((images / np.float32(255), labels))
+
     fresh.fit(
-        images[order],
-        labels[order],
-        batch_size=min(64, fitted),
+        untuned(pairs(images, labels).shuffle(2 * fitted, SEED).batch(min(64, fitted)).prefetch(2)),
         epochs=30,
-        validation_data=(stopping / np.float32(255), stopping_labels),
+        validation_data=untuned(pairs(stopping, stopping_labels).batch(500)),
         callbacks=[keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)],
         verbose=0,
     )
-    sure = LogisticRegression().fit(judged(fresh, stopping), stopping_labels)
+    sure = LogisticRegression().fit(judged(fresh, stopping), stopping_labels.ravel())
     logits = (sure.decision_function(judged(fresh, each[half:])).astype(np.float32) for each in (real, other))
     return float(jsd_estimate(discriminator_loss(*logits)))
 

@@ -32,7 +32,7 @@ def per_image(values):
 
 def bernoulli_nll(pixels, logits):
     """Cross-entropy of pixels in [0, 1] under Bernoulli logits, [B, H, W, C] both -> [B], in nats."""
-    return per_image(ops.maximum(logits, 0.0) - logits * pixels + ops.log1p(ops.exp(-ops.abs(logits))))
+    return per_image(ops.softplus(logits) - logits * pixels)
 
 
 def gaussian_nll(pixels, logits, log_variance):
@@ -103,6 +103,31 @@ class ImageModel(keras.Model):
     @property
     def metrics(self):
         return list(self.means.values())
+
+    def make_train_function(self, force=False):
+        if force or self.train_function is None:
+            self.train_function = self._on_blocks(self.train_step, self.jit_compile)
+
+    def make_test_function(self, force=False):
+        if force or self.test_function is None:
+            self.test_function = self._on_blocks(self.test_step, jit_compile=False)
+
+    def _on_blocks(self, step, jit_compile):
+        """What `fit()` calls: takes a block of minibatches, [K, B, ...], and makes a step on each in one compiled loop.
+
+        Keras' own loop, steps_per_execution, asks the pipeline for each minibatch: 5 % slower for mlp networks.
+        """
+
+        @tf.function(jit_compile=jit_compile, autograph=False)
+        def steps(block):
+            def one(number):
+                step(block[number])
+                return number + 1
+
+            tf.while_loop(lambda number: number < tf.shape(block)[0], one, [tf.constant(0)])
+            return self.get_metrics_result()
+
+        return lambda iterator: steps(next(iterator))
 
     def report(self, **values):
         """Adds a step's numbers to the running means and returns these."""
@@ -206,18 +231,18 @@ class GAN(Adversarial):
 
     def train_step(self, images):
         real = unit_range(images)
-        latents = self.latents(images.shape[0], self.training_seed)
-        fake = self.generator(latents, training=True)
+        with tf.GradientTape() as generator_tape:
+            fake = self.generator(self.latents(images.shape[0], self.training_seed), training=True)
 
         with tf.GradientTape() as tape:
             d_loss = discriminator_loss(self.judge(real, training=True), self.judge(fake, training=True))
         weights = self.judge.trainable_weights
         self.judge_optimizer.apply_gradients(zip(tape.gradient(d_loss, weights), weights, strict=True))
 
-        with tf.GradientTape() as tape:
-            g_loss = non_saturating_loss(self.judge(self.generator(latents, training=True), training=True))
+        with generator_tape:  # goes on from the same images: the generator runs once a step
+            g_loss = non_saturating_loss(self.judge(fake, training=True))
         weights = self.generator.trainable_weights
-        self.generator_optimizer.apply_gradients(zip(tape.gradient(g_loss, weights), weights, strict=True))
+        self.generator_optimizer.apply_gradients(zip(generator_tape.gradient(g_loss, weights), weights, strict=True))
         return self.report(d_loss=d_loss, g_loss=g_loss, jsd=jsd_estimate(d_loss))
 
     def test_step(self, images):
@@ -268,9 +293,12 @@ class WGAN(Adversarial):
         return loss
 
     def train_step(self, images):
-        minibatches = ops.split(unit_range(images), self.n_critic)
-        critic_losses, emds = zip(*[self.critic_step(real) for real in minibatches], strict=True)
-        g_loss = self.generator_step(minibatches[0].shape[0])
+        count = images.shape[0] // self.n_critic
+        minibatches = ops.reshape(unit_range(images), (self.n_critic, count, *images.shape[1:]))
+        critic_losses, emds = tf.map_fn(
+            self.critic_step, minibatches, parallel_iterations=1, fn_output_signature=(tf.float32, tf.float32)
+        )
+        g_loss = self.generator_step(count)
         return self.report(critic_loss=ops.mean(critic_losses), g_loss=g_loss, emd=ops.mean(emds))
 
     def test_step(self, images):
@@ -287,6 +315,15 @@ def build(settings, shape) -> ImageModel:
         shape: of the images, [H, W, C].
     """
     keras.utils.set_random_seed(settings.seed)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(settings.precision)
+    try:
+        return _build(settings, shape)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _build(settings, shape):
     if settings.model == "vae":
         parts = networks.encoder(shape, settings), networks.decoder(shape, settings)
         return VAE(*parts, likelihood=settings.likelihood, binarize=settings.binarize, seed=settings.seed)

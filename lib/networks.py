@@ -12,6 +12,8 @@ from keras import layers, ops
 LEAK = 0.2  # slope of LeakyReLU for negative inputs (Radford et al. 2016, arXiv:1511.06434)
 DROPOUT = 0.3  # of the mlp discriminator: without it, galleries of mlp GANs on MNIST lost most digits but 4, 7 and 9
 
+EXACT = {"dtype": "float32"}  # of layers whose output a loss sees, at every `precision`
+
 
 @keras.saving.register_keras_serializable("latent_report")
 class PixelVariance(layers.Layer):
@@ -40,7 +42,7 @@ def encoder(shape, settings) -> keras.Model:
     hidden = layers.Flatten(name="flatten")(hidden)
     for number in range(settings.depth):
         hidden = layers.Dense(settings.width, settings.activation, name=f"hidden_{number + 1}")(hidden)
-    outputs = [layers.Dense(settings.latent_dim, name=name)(hidden) for name in ("z_mean", "z_log_var")]
+    outputs = [layers.Dense(settings.latent_dim, name=name, **EXACT)(hidden) for name in ("z_mean", "z_log_var")]
     return keras.Model(images, outputs, name="encoder")
 
 
@@ -52,9 +54,9 @@ def decoder(shape, settings) -> keras.Model:
     if settings.network == "conv":
         logits = _up(hidden, shape, 64, 32, lambda x: layers.Activation(settings.activation)(x))
     else:
-        logits = layers.Reshape(shape, name="image")(layers.Dense(_pixels(shape), name="pixels")(hidden))
+        logits = _image(hidden, shape)
     if settings.likelihood == "gaussian":
-        logits = PixelVariance(name="pixel_variance")(logits)
+        logits = PixelVariance(name="pixel_variance", **EXACT)(logits)
     return keras.Model(latents, logits, name="decoder")
 
 
@@ -69,8 +71,8 @@ def generator(shape, settings) -> keras.Model:
         logits = _up(hidden, shape, 128, 64, _normalised)
     else:
         hidden = _normalised(layers.Dense(512, use_bias=False, name="hidden_2")(hidden))
-        logits = layers.Reshape(shape, name="image")(layers.Dense(_pixels(shape), name="pixels")(hidden))
-    return keras.Model(latents, layers.Activation("sigmoid", name="unit_range")(logits), name="generator")
+        logits = _image(hidden, shape)
+    return keras.Model(latents, layers.Activation("sigmoid", name="unit_range", **EXACT)(logits), name="generator")
 
 
 def discriminator(shape, settings) -> keras.Model:
@@ -120,7 +122,7 @@ def _judge(shape, settings, name, scale, dropout):
                 hidden = layers.Dropout(dropout, seed=stream(settings.seed, 2 + number), name=f"dropout_{number + 1}")(
                     hidden
                 )
-    return keras.Model(images, layers.Dense(1, name="score")(hidden), name=name)
+    return keras.Model(images, layers.Dense(1, name="score", **EXACT)(hidden), name=name)
 
 
 def _centred(images, scale):
@@ -147,7 +149,12 @@ def _up(hidden, shape, first, second, after):
     hidden = layers.Dense(_pixels(small), name="to_image")(hidden)
     hidden = after(layers.Reshape(small, name="small_image")(hidden))
     hidden = after(layers.Conv2DTranspose(second, 4, strides=2, padding="same", name="up_1")(hidden))
-    return layers.Conv2DTranspose(channels, 4, strides=2, padding="same", name="up_2")(hidden)
+    return layers.Conv2DTranspose(channels, 4, strides=2, padding="same", name="up_2", **EXACT)(hidden)
+
+
+def _image(hidden, shape):
+    """Dense to all pixels."""
+    return layers.Reshape(shape, name="image", **EXACT)(layers.Dense(_pixels(shape), name="pixels", **EXACT)(hidden))
 
 
 def _normalised(hidden):

@@ -78,6 +78,8 @@ class Settings(BaseModel):
     batch_size: _integer(2, 8192)
     learning_rate: _number(0, 1)
     validation: _integer(0, 1_000_000)
+    precision: Literal["float32", "mixed_bfloat16"]
+    jit_compile: bool
     output_dir: Annotated[Text, AfterValidator(_short_name)]
 
     @property

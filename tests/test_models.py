@@ -24,7 +24,7 @@ from lib.models import (
     non_saturating_loss,
 )
 from lib.networks import facts, stream
-from lib.training import NonFiniteLossError, batches, binarize_once, effort, even_size, train
+from lib.training import FusedAdam, NonFiniteLossError, batches, binarize_once, blocks, effort, even_size, train
 
 RNG = np.random.default_rng(0)
 
@@ -195,6 +195,15 @@ def test_batches_leaves_the_incomplete_one_out_and_keeps_uint8():
     assert np.array_equal(np.concatenate(parts), images(11)[:10])
 
 
+@pytest.mark.parametrize(("steps", "sizes"), [(10, [10]), (51, [17, 17, 17]), (37, [16, 16, 5])])
+def test_blocks_hold_all_minibatches_in_order(monkeypatch, steps, sizes):
+    monkeypatch.setattr("lib.training.IMAGES_A_CALL", 16 * 4)
+    minibatches = batches(images(steps * 4), 4)
+    found = list(blocks(minibatches).as_numpy_iterator())
+    assert [len(block) for block in found] == sizes
+    assert np.array_equal(np.concatenate(found), np.stack(list(minibatches.as_numpy_iterator())))
+
+
 def test_binarize_once_is_white_as_often_as_grey_says():
     grey = np.full((1000, 8, 8, 1), 51, np.uint8)
     drawn = binarize_once(grey, 0)
@@ -265,6 +274,105 @@ def test_the_same_settings_give_the_same_training(settings):
     assert first == second
 
 
+# ---- speed changes no result ---------------------------------------------------------------------
+
+
+def test_fused_adam_is_adam():
+    weights = [RNG.normal(size=shape).astype("f") for shape in ((3, 4), (5,))]
+    ours, theirs = ([keras.Variable(weight) for weight in weights] for _ in range(2))
+    options = {"learning_rate": 1e-2, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-4}
+    fused, plain = FusedAdam(**options), keras.optimizers.Adam(**options)
+    for _ in range(20):
+        slopes = [tf.constant(RNG.normal(size=weight.shape).astype("f")) for weight in weights]
+        fused.apply_gradients(zip(slopes, ours, strict=True))
+        plain.apply_gradients(zip(slopes, theirs, strict=True))
+    for one, other, start in zip(ours, theirs, weights, strict=True):
+        assert np.allclose(one, other, atol=1e-6)
+        assert np.abs(one - start).max() > 0.05
+
+
+def plain_step(model, images):
+    """A step of each model as its paper has it, without a thing shared or fused."""
+
+    def update(optimizer, tape, loss, network):
+        weights = network.trainable_weights
+        optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+
+    pixels = tf.cast(images, "float32") / 255.0
+    if isinstance(model, VAE):
+        with tf.GradientTape() as tape:
+            z_mean, z_log_var = model.encoder(pixels)
+            noise = keras.random.normal(z_mean.shape, seed=model.training_seed)
+            logits = model.decoder(z_mean + tf.exp(0.5 * z_log_var) * noise)
+            nll = tf.nn.sigmoid_cross_entropy_with_logits(labels=pixels, logits=logits)
+            kl = 0.5 * (tf.exp(z_log_var) + z_mean**2 - 1.0 - z_log_var)
+            loss = tf.reduce_mean(tf.reduce_sum(nll, (1, 2, 3)) + tf.reduce_sum(kl, 1))
+        update(model.optimizer, tape, loss, model)
+    elif isinstance(model, GAN):
+        latents = model.latents(images.shape[0], model.training_seed)
+        with tf.GradientTape() as tape:
+            real, fake = (model.judge(x, training=True) for x in (pixels, model.generator(latents, training=True)))
+            loss = 0.5 * (tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(tf.nn.softplus(fake)))
+        update(model.judge_optimizer, tape, loss, model.judge)
+        with tf.GradientTape() as tape:
+            scores = model.judge(model.generator(latents, training=True), training=True)
+            loss = tf.reduce_mean(tf.nn.softplus(-scores))
+        update(model.generator_optimizer, tape, loss, model.generator)
+    else:
+        for real in tf.split(pixels, model.n_critic):
+            fake = model.generator(model.latents(real.shape[0], model.training_seed), training=True)
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(model.judge(fake)) - tf.reduce_mean(model.judge(real))
+                mix = keras.random.uniform((real.shape[0], 1, 1, 1), seed=model.training_seed)
+                loss += model.gp_weight * gradient_penalty(model.judge, real, fake, mix)
+            update(model.judge_optimizer, tape, loss, model.judge)
+        with tf.GradientTape() as tape:
+            latents = model.latents(real.shape[0], model.training_seed)
+            loss = -tf.reduce_mean(model.judge(model.generator(latents, training=True)))
+        update(model.generator_optimizer, tape, loss, model.generator)
+
+
+@pytest.mark.parametrize("notebook", ["vae_mnist", "gan_mnist", "wgan_mnist"])
+def test_fit_makes_the_steps_of_the_papers(settings, notebook):
+    """Two epochs by `train` and by plain steps with Keras' Adam end with the same weights, but for rounding."""
+    ours = settings(notebook, **TINY, **({"n_critic": 2} if notebook == "wgan_mnist" else {}))
+    dataset = data(80)
+    fitted, plain = (build(ours, (8, 8, 1)) for _ in range(2))
+    train(fitted, dataset, ours)
+    adam = keras.optimizers.Adam
+    if notebook == "vae_mnist":
+        plain.start_at_mean(dataset.x_train)
+        plain.compile(adam(ours.learning_rate))
+        plain.optimizer.build(plain.trainable_weights)
+    else:
+        betas = (ours.beta_1, 0.999) if notebook == "gan_mnist" else (0.5, 0.9)
+        plain.compile(*(adam(ours.learning_rate, *betas) for _ in range(2)))
+    step = tf.function(lambda images: plain_step(plain, images), autograph=False)
+    size = 16 if notebook == "wgan_mnist" else 8
+    for epoch in range(2):
+        for minibatch in batches(dataset.x_train, size, ours.seed, epoch):
+            step(minibatch)
+    untrained = build(ours, (8, 8, 1))
+    for one, other, start in zip(
+        fitted.trainable_weights, plain.trainable_weights, untrained.trainable_weights, strict=True
+    ):
+        moved = np.abs(one - start).max()
+        assert np.abs(one - other).max() <= 0.02 * moved, one.path
+
+
+@pytest.mark.parametrize("changed", [{"precision": "mixed_bfloat16"}, {"jit_compile": True}])
+@pytest.mark.parametrize("notebook", ["vae_mnist", "gan_mnist", "wgan_mnist"])
+def test_settings_for_gpus_train_to_about_the_same_losses(settings, notebook, changed):
+    histories = []
+    for one in ({}, changed):
+        ours = settings(notebook, **TINY, **one, **({"n_critic": 2} if notebook == "wgan_mnist" else {}))
+        histories.append(train(build(ours, (8, 8, 1)), data(), ours))
+        assert keras.config.dtype_policy().name == "float32"
+    for name, values in histories[0].items():
+        scale = max(1.0, np.abs(values).max())
+        assert np.allclose(values, histories[1][name], atol=0.05 * scale), name
+
+
 @pytest.mark.parametrize("network", ["mlp", "conv"])
 def test_a_vae_starts_at_the_mean_image(settings, network):
     model = build(settings("vae_cifar10", width=8, network=network), (8, 8, 3))
@@ -292,14 +400,14 @@ def test_a_loss_that_is_not_finite_stops_the_run(settings, notebook, network, wo
     model = build(ours, (8, 8, 1))
     part = model.networks[network]
     part.set_weights([np.full_like(weight, np.nan) for weight in part.get_weights()])
-    with pytest.raises(NonFiniteLossError, match=rf"({words}) is nan at epoch 1, within step 8 .*lower learning_rate"):
+    with pytest.raises(NonFiniteLossError, match=rf"({words}) is nan at epoch 1, within 8 steps .*lower learning_rate"):
         train(model, data(), ours)
 
 
 def test_a_validation_loss_that_is_not_finite_stops_the_run(settings):
     ours = settings("vae_mnist", **TINY)
     model = build(ours, (8, 8, 1))
-    model.test_step = lambda part: {"loss": tf.constant(np.inf)}
+    model.test_step = lambda part: model.report(loss=tf.constant(np.inf))
     with pytest.raises(NonFiniteLossError, match="val_loss is inf at epoch 1, on validation images"):
         train(model, data(), ours)
 

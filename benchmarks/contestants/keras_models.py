@@ -1,0 +1,43 @@
+"""Ours, twice: `ours` as the notebooks train it, and `keras_fit`, the same model by `compile()` and `fit()` with Keras'
+defaults on the array of images."""
+
+from protocol import case, serve
+
+case = case()
+import sys  # noqa: E402
+import time  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+sys.path = [str(Path(__file__).resolve().parents[2]), *sys.path[1:]]  # lib's
+from lib.backend import keras  # noqa: E402
+
+IMPORTED = time.perf_counter()
+from lib import models, runs, training  # noqa: E402
+from lib.settings import check, notebook_defaults  # noqa: E402
+
+name = f"{case.model}_{case.dataset}"
+values = notebook_defaults(runs.NOTEBOOK_DIR / f"{name}.ipynb")
+values |= {"network": case.network, "latent_dim": case.latent_dim, "width": case.width, "batch_size": case.batch}
+values |= {"learning_rate": 1e-3}
+values |= {"jit_compile": case.get("jit_compile", False)}
+settings = check(values, "benchmark")
+model = models.build(settings, case.shape)
+images = case.images()
+size = training.step_size(settings)
+if case.contestant == "ours":
+    training.compile_model(model, settings)
+    feed, options = training.blocks(training.batches(images, size, seed=0)), {}
+else:
+    if case.model == "vae":
+        model.compile(keras.optimizers.Adam(1e-3))
+    else:
+        betas = {"gan": (0.5, 0.999), "wgan": (0.5, 0.9)}[case.model]
+        model.compile(*(keras.optimizers.Adam(1e-3, *betas) for _ in range(2)))
+    feed, options = images, {"batch_size": size}
+
+
+def epoch():
+    model.fit(feed, epochs=1, shuffle=case.contestant != "ours", verbose=0, **options)
+
+
+serve(IMPORTED, epoch)
