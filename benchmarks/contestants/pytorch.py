@@ -1,16 +1,17 @@
-"""PyTorch, twice: `torch_loader` as most tutorials have it (torchvision's dataset and ToTensor in a DataLoader,
-loss.item() at each step), and `torch_lean` with all in its favour (images in one uint8 tensor, fused Adam, channels_last, the generator run once)."""
+"""PyTorch, twice: `torch_loader` as most tutorials have it (one image at a time through PIL and ToTensor, a DataLoader,
+loss.item() at each step), and `torch_lean` with all in its favour (images in one uint8 tensor, fused Adam,
+channels_last, the generator run once a step)."""
 
 from protocol import DROPOUT, LEAK, PENALTY, case, serve
 
 case = case()
 import time  # noqa: E402
 
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
-from torchvision import transforms  # noqa: E402
 
 IMPORTED = time.perf_counter()
 torch.set_num_threads(case.threads)
@@ -170,17 +171,18 @@ images = torch.from_numpy(case.images()).permute(0, 3, 1, 2)  # in memory still 
 
 
 class Images(torch.utils.data.Dataset):
-    """What torchvision.datasets.MNIST and CIFAR10 do for an image, on arrays in memory."""
+    """What torchvision.datasets.MNIST and CIFAR10 do for an image, on arrays in memory, with ToTensor()."""
 
     def __init__(self):
         self.images = case.images()[..., 0] if CHANNELS == 1 else case.images()
-        self.transform = transforms.ToTensor()
 
     def __len__(self):
         return len(self.images)
 
     def __getitem__(self, index):
-        return self.transform(Image.fromarray(self.images[index]))
+        image = Image.fromarray(self.images[index])
+        array = np.array(image, copy=True).reshape(HEIGHT, WIDTH, CHANNELS)
+        return torch.from_numpy(array).permute(2, 0, 1).contiguous().to(torch.float32).div(255)
 
 
 loader = torch.utils.data.DataLoader(Images(), case.images_a_step, shuffle=True, drop_last=True)
