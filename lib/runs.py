@@ -49,6 +49,7 @@ CHECKPOINT, PROGRESS, CLAIM, ERROR = (
     "error.txt",
 )  # of a partial folder
 HEARTBEAT_SECONDS = 10.0  # between two signs of life of a run's process
+HOST = platform.node()
 STALE_SECONDS = 120.0  # without one, a process of another host counts as gone; network file systems show times late
 
 
@@ -449,6 +450,11 @@ def _cause(partial: Path) -> str:
         return ""
 
 
+def current(folder: Path, settings: Settings) -> bool:
+    """Whether a run's folder is what its settings ask for."""
+    return folder.is_dir() and not _stale(folder, settings)
+
+
 def _stale(folder: Path, settings: Settings) -> str:
     """Why a run's folder is not, or no longer, what its settings ask for; '' when it is."""
     if fault := _fault(folder):
@@ -488,7 +494,7 @@ def claim(folder: Path, patience: float = 0.0) -> None:
     partial, deadline = partial_of(folder), time.monotonic() + patience
     partial.mkdir(parents=True, exist_ok=True)
     while owner := alive(partial):
-        if owner["host"] == platform.node() and owner["pid"] in _line_of_descent():
+        if owner["host"] == HOST and owner["pid"] in _line_of_descent():
             return
         if time.monotonic() > deadline:
             raise ClaimedError(
@@ -496,7 +502,7 @@ def claim(folder: Path, patience: float = 0.0) -> None:
             )
         time.sleep(1)
     process = psutil.Process()
-    mine = {"pid": process.pid, "started": process.create_time(), "host": platform.node()}
+    mine = {"pid": process.pid, "started": process.create_time(), "host": HOST}
     write_aside(partial / CLAIM, json.dumps(mine))
     threading.Thread(target=_beat, args=(partial / CLAIM, mine), daemon=True).start()
 
@@ -504,7 +510,7 @@ def claim(folder: Path, patience: float = 0.0) -> None:
 def release(folder: Path) -> None:
     """Takes this process's mark away; another's stays."""
     path = partial_of(folder) / CLAIM
-    if (owner := _owner(path)) and (owner["pid"], owner["host"]) == (os.getpid(), platform.node()):
+    if (owner := _owner(path)) and (owner["pid"], owner["host"]) == (os.getpid(), HOST):
         path.unlink(missing_ok=True)
 
 
@@ -515,7 +521,7 @@ def alive(partial: Path) -> dict | None:
     try:
         if owner is None:
             return None
-        if owner["host"] != platform.node():
+        if owner["host"] != HOST:
             return owner if time.time() - path.stat().st_mtime < STALE_SECONDS else None
         return owner if abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) < 5 else None
     except (OSError, psutil.NoSuchProcess):

@@ -30,11 +30,11 @@ def test_one_run_of_each_dataset_goes_first_then_the_longest():
     ordered = batch.in_order(list(demo.runs), expected := batch.costs(demo.runs, 1))
     assert {run.name for run in ordered} == {run.name for run in demo.runs}
     assert {run.settings.dataset for run in ordered[:2]} == {"digits", "shapes"}
-    others = [expected[run.name] for run in ordered[2:]]
+    others = [expected[run.name].total for run in ordered[2:]]
     assert others == sorted(others, reverse=True)
     for run in ordered[:2]:
-        alike = [expected[one.name] for one in demo.runs if one.settings.dataset == run.settings.dataset]
-        assert expected[run.name] == max(alike)
+        alike = [expected[one.name].total for one in demo.runs if one.settings.dataset == run.settings.dataset]
+        assert expected[run.name].total == max(alike)
 
 
 # ---- bad input: exit 2, one line, nothing started ------------------------------------------------
@@ -60,7 +60,7 @@ def test_one_run_of_each_dataset_goes_first_then_the_longest():
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(words, expected, capsys, monkeypatch):
-    monkeypatch.setattr(batch, "run_all", lambda *_: pytest.fail("something was started"))
+    monkeypatch.setattr(batch, "run_all", lambda *_, **__: pytest.fail("something was started"))
     assert main(words) == 2
     _, error = capsys.readouterr()
     assert expected in error
@@ -80,7 +80,7 @@ def test_a_damaged_dataset_is_found_before_anything_starts(npz, study, capsys, m
     content = bytearray(path.read_bytes())
     content[1000] ^= 255  # of some pixel: the headers stay whole, the checksum does not
     path.write_bytes(content)
-    monkeypatch.setattr(batch, "run_all", lambda *_: pytest.fail("something was started"))
+    monkeypatch.setattr(batch, "run_all", lambda *_, **__: pytest.fail("something was started"))
     text = f"notebooks: {{vae_mnist: {{defaults: {{dataset: {path}, batch_size: 16}}, runs: [{{}}]}}}}"
     assert main(["run", str(study(text))]) == 2
     assert "tiny.npz" in capsys.readouterr().err
@@ -197,7 +197,7 @@ def long_run(tmp_path, npz, study):
     )
     planned = plan.read(str(path), out=str(folder)).runs
     deadline = time.time() + 120
-    while any(batch._epochs_done(run) < 2 for run in planned):
+    while any(runs.read_progress(run.folder).get("epoch", 0) < 2 for run in planned):
         assert time.time() < deadline, "training did not begin"
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.2)

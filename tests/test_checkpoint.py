@@ -18,7 +18,7 @@ CASES = [
 ]
 
 
-class Broken(Exception):
+class BrokenOffError(Exception):
     """What breaks a training off, as a kill would, but within this process."""
 
 
@@ -29,7 +29,7 @@ class BreakOff(training.keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == self.at:
-            raise Broken
+            raise BrokenOffError
 
 
 def trained(ours, pause=0.0, break_at=None, key=None):
@@ -54,7 +54,7 @@ def test_broken_off_twice_it_ends_as_if_undisturbed(notebook, changed, settings,
 
     _, whole, history, snapshots = trained(ours("whole"), pause=1e9)
     for at in (2, 3):
-        with pytest.raises(Broken):
+        with pytest.raises(BrokenOffError):
             trained(ours("broken"), break_at=at)
     run, again, its_history, its_snapshots = trained(ours("broken"))
     assert run.continued == [2, 3]
@@ -86,7 +86,7 @@ def test_the_state_holds_optimizers_and_every_random_generator(settings, npz):
 def kept(settings, npz, tmp_path):
     """A run broken off after its first epoch, and its settings."""
     ours = settings("vae_mnist", **TINY, dataset=str(npz()), output_dir=str(tmp_path / "one"))
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenOffError):
         trained(ours, break_at=1)
     return runs.Run(ours), ours
 
