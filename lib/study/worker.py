@@ -67,7 +67,8 @@ class Order:
 class Lease:
     """The sign of life of the process that runs a study: a file in the study's folder, touched every few seconds.
 
-    Where it is gone, is another's or, from another host, is old, runs that were ordered under it end.
+    Where it is gone or another's, or its process has ended or, on another host, shows no more signs, runs that were
+    ordered under it end.
     """
 
     def __init__(self, folder: Path):
@@ -90,9 +91,12 @@ class Lease:
     def held(self) -> bool:
         """Whether it holds; to be asked from wherever the study's folder can be seen."""
         try:
-            here = json.loads(self.content)["host"] == runs.HOST
-            fresh = here or time.time() - self.path.stat().st_mtime < runs.STALE_SECONDS
-            return fresh and self.path.read_text() == self.content
+            owner = json.loads(self.content)
+            if owner["host"] == runs.HOST:
+                alive = psutil.pid_exists(owner["pid"])
+            else:
+                alive = time.time() - self.path.stat().st_mtime < runs.STALE_SECONDS
+            return alive and self.path.read_text() == self.content
         except FileNotFoundError:
             return False
         except OSError:
