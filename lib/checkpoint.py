@@ -49,7 +49,8 @@ class Checkpoint(keras.callbacks.Callback):
         self.history, self.start = {}, time.perf_counter()
         variables = state(model)
         found = runs.read_checkpoint(self.run.partial, self.run.key)
-        self.run.seconds.pop("fit", None)
+        for name in ("fit", "first_step"):
+            self.run.seconds.pop(name, None)
         if not found:
             self.begin(0)
             return 0
@@ -69,6 +70,10 @@ class Checkpoint(keras.callbacks.Callback):
         """Starts the clocks; `epoch` are already done."""
         self.first, self.start = epoch, time.perf_counter()
         self.kept = self.said = self.start
+
+    def on_train_batch_end(self, batch, logs=None):
+        # a part of "fit": tracing and compiling, and the first steps, which one call takes together
+        self.run.seconds.setdefault("first_step", time.perf_counter() - self.start)
 
     def on_epoch_end(self, epoch, logs=None):
         for name, value in logs.items():

@@ -118,14 +118,14 @@ def test_a_killed_runner_goes_on_and_ends_as_if_undisturbed(tmp_path, npz, study
         f"""notebooks:
   gan_mnist:
     defaults: {{dataset: '{npz(name="a {b} ü.npz")}', width: 8, latent_dim: 2, batch_size: 16, validation: 20}}
-    runs: [{{epochs: 60}}]"""
+    runs: [{{epochs: 30}}]"""
     )
     often = {"LATENT_REPORT_CHECKPOINT_SECONDS": "0"}
     whole, killed = tmp_path / "whole", tmp_path / ("long" * 40) / "a {b} ü"
     assert command("run", path, "--out", whole, "--no-report").returncode == 0
     (run,) = plan.read(str(path), out=str(killed)).runs
     partial = runs.partial_of(run.folder)
-    for at_least in (5, 20):
+    for at_least in (4, 12):
         process = started("run", path, "--out", killed, "--no-report", environment=often)
         until(lambda at_least=at_least: runs.checkpoint_epoch(partial) >= at_least, process)
         family = psutil.Process(process.pid).children(recursive=True)

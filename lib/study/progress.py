@@ -143,6 +143,8 @@ class Progress:
                     self.seconds[name] = self.seconds.get(name, 0.0) + value
                 if not result["continued_after"]:
                     self.pace.ended(run.name, result["seconds"]["fit"], seconds)
+                start, first = (result["seconds"].get(name, 0.0) for name in ("start", "first_step"))
+                words += f" (start {start:.0f} s, first step {first:.0f} s)"
                 words += f", {result['images_per_second']:,.0f} images/s"
         self.say(f"[{self.count:>{len(str(len(self.costs)))}}/{len(self.costs)}] {run.name}  {words}")
 
