@@ -7,9 +7,8 @@ import numpy as np
 
 from lib import runs
 from lib.backend import keras
+from lib.settings import UserError
 from lib.training import step_size
-
-PAUSE_SECONDS = 60.0  # between two checkpoints, at least
 
 
 def state(model) -> list:
@@ -24,6 +23,13 @@ def state(model) -> list:
     return [*model.variables, *(variable for optimizer in optimizers for variable in optimizer.variables)]
 
 
+def _pause() -> float:
+    text = os.environ.get("LATENT_REPORT_CHECKPOINT_SECONDS", "60")
+    if not text.isdigit():
+        raise UserError(f"LATENT_REPORT_CHECKPOINT_SECONDS = {text!r}: expected a whole number of seconds")
+    return float(text)
+
+
 class Checkpoint(keras.callbacks.Callback):
     """Keeps a training on disk after an epoch, at most once in `pause` seconds, and says how far it is.
 
@@ -36,7 +42,7 @@ class Checkpoint(keras.callbacks.Callback):
     def __init__(self, run, snapshots, pause: float | None = None):
         super().__init__()
         if pause is None:
-            pause = float(os.environ.get("LATENT_REPORT_CHECKPOINT_SECONDS", PAUSE_SECONDS))
+            pause = _pause()
         self.run, self.snapshots, self.pause = run, snapshots, pause
         self.history: dict[str, list[float]] = {}
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from lib import runs
@@ -38,7 +39,8 @@ def built(study: Study) -> dict | None:
 def remember(study: Study, key: dict) -> None:
     """Notes that the page that is there was built from this key."""
     content = {"page": _stamp(study.folder / "index.html"), "key": key}
-    runs.write_aside(study.folder / NOTED, json.dumps(content))
+    with suppress(OSError):  # then it is built once more
+        runs.write_aside(study.folder / NOTED, json.dumps(content))
 
 
 def _stamp(path: Path) -> list[int]:

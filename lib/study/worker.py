@@ -75,7 +75,10 @@ class Lease:
         self.path = folder / ".running"
         self.content = json.dumps({"pid": os.getpid(), "host": runs.HOST, "began": time.time()})
         self.beaten = time.monotonic()
-        runs.write_aside(self.path, self.content)
+        try:
+            runs.write_aside(self.path, self.content)
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be written to ({error.strerror}); use --out DIR") from None
 
     def beat(self) -> None:
         if time.monotonic() - self.beaten > runs.HEARTBEAT_SECONDS:
@@ -152,7 +155,8 @@ class Worker:
 
     def end(self) -> None:
         """Ends it and what it started, also where it is dead already."""
-        kill_tree(self.process.pid)
+        if self.process.returncode is None:  # else its number may be another's by now
+            kill_tree(self.process.pid)
         for one in self.family:  # psutil kills none that merely has the same number
             with suppress(psutil.NoSuchProcess):
                 one.kill()
