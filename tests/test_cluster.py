@@ -59,7 +59,7 @@ def workers(scheduler):
     from distributed import Client
 
     with Client(scheduler, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=300)
     yield both
     for one in both:
         if one.poll() is None:
@@ -68,7 +68,7 @@ def workers(scheduler):
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_lost_worker_costs_no_run(scheduler, workers, tmp_path, npz, study):
-    text = f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{{dataset: {npz()}, epochs: 300, seed: [0, 1, 2]}}]}}}}"
+    text = f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{{dataset: {npz()}, epochs: 60, seed: [0, 1, 2]}}]}}}}"
     path, folder = study(text), tmp_path / "out"
     often = {"LATENT_REPORT_CHECKPOINT_SECONDS": "0"}
     process = started("run", path, "--out", folder, "--no-report", "--scheduler", scheduler, environment=often)
