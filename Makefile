@@ -4,13 +4,16 @@ STUDY ?= homework
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test lint report lab lock clean
+.PHONY: demo test test-all lint report lab lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(INSTALLED)
 	$(BIN)/latent-report run demo
 
 test: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(INSTALLED) # also what takes minutes: kills, full disks, clusters
 	$(BIN)/python -m pytest
 
 lint: $(INSTALLED)
@@ -32,7 +35,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 
 lock: $(INSTALLED) # after a change of the dependencies in pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --no-annotate --no-header --upgrade pyproject.toml -o requirements.lock --quiet
+	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --extra cluster --no-annotate --no-header --upgrade pyproject.toml -o requirements.lock --quiet
 
 clean:
 	rm -rf .venv

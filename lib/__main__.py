@@ -46,17 +46,17 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = _command(commands, "run", _run, "run what is missing or stale, then build the report")
-    run.add_argument("--workers", type=_positive, metavar="N", help="runs side by side (default: one a core)")
+    _engine(run)
     run.add_argument("--dry-run", action="store_true", help="say what would run, and for how long; run nothing")
-    run.add_argument("--force", action="store_true", help="run everything, also what is done")
+    run.add_argument("--force", action="store_true", help="run everything from its start, also what is done")
     run.add_argument("--fail-fast", action="store_true", help="stop at the first run that fails")
     run.add_argument("--no-report", action="store_true", help="do not build the report")
     run.add_argument("--strict", action="store_true", help="exit 1 when the report has gaps")
 
     evaluate = _command(commands, "evaluate", _evaluate, "compute the numbers of finished runs anew, without training")
-    evaluate.add_argument("--workers", type=_positive, metavar="N", help="runs side by side (default: one a core)")
+    _engine(evaluate)
     evaluate.add_argument("--no-report", action="store_true", help="do not rebuild the report")
-    evaluate.set_defaults(fail_fast=False, strict=False)
+    evaluate.set_defaults(fail_fast=False, strict=False, force=False)
 
     report = _command(commands, "report", _report, "rebuild only the HTML")
     report.add_argument("--strict", action="store_true", help="exit 1 when the report has gaps")
@@ -90,6 +90,54 @@ def _command(commands, name: str, function, help_text: str) -> argparse.Argument
     return command
 
 
+def _engine(command: argparse.ArgumentParser) -> None:
+    """The options of the commands that execute runs."""
+    add = command.add_argument
+    add("--workers", type=_positive, metavar="N", help="runs side by side on this machine (default: one a core)")
+    add("--scheduler", metavar="ADDRESS", help="a Dask scheduler's, tcp://HOST:PORT, instead of this machine")
+    add(
+        "--time-limit",
+        type=_duration,
+        default=24 * 3600.0,
+        metavar="TIME",
+        help="of each run, such as 90s, 30m or 12h (default: 24h); its checkpoint is kept",
+    )
+    add(
+        "--memory-limit",
+        type=_gib,
+        metavar="GIB",
+        help="of each run's processes; 0: none (default: nine tenths of the memory, shared out, at least 3)",
+    )
+    add("--retries", type=_count, default=2, metavar="N", help="of a run whose worker process dies (default: 2)")
+
+
+def _duration(text: str) -> float:
+    number, unit = (text[:-1], text[-1]) if text[-1:] in ("s", "m", "h") else (text, "")
+    try:
+        seconds = float(number) * {"s": 1, "m": 60, "h": 3600}[unit]
+    except (ValueError, KeyError):
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a time such as 90s, 30m or 12h, found {text!r}")
+    return seconds
+
+
+def _gib(text: str) -> int:
+    try:
+        size = float(text)
+    except ValueError:
+        size = -1.0
+    if not 0 <= size < 1e6:
+        raise argparse.ArgumentTypeError(f"expected a number of GiB, 0 for no limit, found {text!r}")
+    return int(size * 2**30)
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0, found {text!r}")
+    return int(text)
+
+
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1, found {text!r}")
@@ -120,19 +168,17 @@ def _run(options) -> int:
         states = batch.states(study)
         todo = [run for run in study.runs if options.force or states[run.name][0] != "done"]
         trained = {name for name, (state, _) in states.items() if state == "unscored" and not options.force}
+        head = f"{study.title}: {len(study.runs)} runs, {len(study.runs) - len(todo)} done, {len(todo)} to do"
+        if not options.dry_run:
+            return _execute(study, todo, trained, options, head)
         workers, threads = batch.workers_and_threads(len(todo), options.workers)
-        seconds = sum(batch.costs(todo, threads, trained).values()) / workers
-        print(
-            f"{study.title}: {len(study.runs)} runs, {len(study.runs) - len(todo)} done, {len(todo)} to do"
-            + (f" with {workers} workers of {threads} threads, about {runs.duration(seconds)}" if todo else ""),
-            flush=True,
-        )
-        if options.dry_run:
-            for run in todo:
-                state, why = states[run.name]
-                print(f"  {run.name}  {state}{': ' + why if why else ''}")
-            return 0
-        return _run_and_report(study, todo, trained, workers, threads, options)
+        costs = batch.costs(todo, threads, trained)
+        print(head + (_plan(costs, workers, threads) if todo else ""))
+        for run in todo:
+            state, why = states[run.name]
+            seconds = runs.duration(costs[run.name].total)
+            print(f"  {run.name}  {state}{': ' + why if why else ''}  (about {seconds})")
+        return 0
 
 
 def _evaluate(options) -> int:
@@ -145,20 +191,60 @@ def _evaluate(options) -> int:
         todo = [run for run in study.runs if states[run.name][0] in ("done", "unscored")]
         if not todo:
             raise UserError(f"{study.folder}: no finished run; `latent-report run` makes them")
-        workers, threads = batch.workers_and_threads(len(todo), options.workers)
-        print(f"{study.title}: the numbers of {len(todo)} of {len(study.runs)} runs", flush=True)
-        return _run_and_report(study, todo, {run.name for run in todo}, workers, threads, options)
+        head = f"{study.title}: the numbers of {len(todo)} of {len(study.runs)} runs"
+        return _execute(study, todo, {run.name for run in todo}, options, head)
 
 
-def _run_and_report(study, todo, trained, workers, threads, options) -> int:
+def _plan(costs, workers: int, threads: int) -> str:
+    from lib import runs
+
+    seconds = max(sum(cost.total for cost in costs.values()) / workers, *(cost.total for cost in costs.values()), 0.0)
+    return f" with {workers} workers of {threads} threads, about {runs.duration(seconds)}"
+
+
+def _execute(study, todo, trained, options, head: str) -> int:
+    """Checks what runs need, then executes them, here or on a cluster, and builds the report.
+
+    Args:
+        head: what is said first, once the checks have passed.
+    """
+    if not todo:
+        print(head, flush=True)
+        return 0 if options.no_report else _build(study, options.strict, only_new=True)
+    from contextlib import ExitStack
+
     from lib import data, runs
-    from lib.study import batch
+    from lib.study import batch, cluster, kernel, worker
 
+    kernel.check()
     runs.scores_folder()  # a folder that cannot be written to is found now, not by every run
     for dataset in {run.settings.dataset for run in todo}:
         if dataset in data.SOURCES or dataset not in data.BUILT_IN:
             data.verify(dataset)  # so is a damaged file
-    failed = batch.run_all(study, todo, workers, threads, options.fail_fast, trained) if todo else {}
+    lease = worker.Lease(study.folder)
+    limits = batch.Limits(options.time_limit, options.memory_limit, options.retries)
+    with ExitStack() as stack:
+        stack.callback(lease.release)
+        if options.scheduler:
+            found = stack.enter_context(cluster.connected(options.scheduler, study, lease))
+            executor, workers, threads, final = found
+        else:
+            workers, threads = batch.workers_and_threads(len(todo), options.workers)
+            executor, final = stack.enter_context(batch.local(workers)), ()
+        print(head + _plan(batch.costs(todo, threads, trained), workers, threads), flush=True)
+        failed = batch.run_all(
+            todo,
+            lease,
+            executor,
+            workers,
+            threads,
+            limits,
+            fail_fast=options.fail_fast,
+            trained=trained,
+            fresh=options.force,
+            keep=not options.scheduler,
+            final=final,
+        )
     for name, cause in failed.items():
         print(f"latent-report: {name} failed: {cause}", file=sys.stderr)
     if options.no_report:
@@ -166,8 +252,15 @@ def _run_and_report(study, todo, trained, workers, threads, options) -> int:
     return _build(study, options.strict) or bool(failed)
 
 
-def _build(study, strict: bool) -> int:
+def _build(study, strict: bool, only_new: bool = False) -> int:
+    """Builds the report; with `only_new`, not when nothing that it shows has changed since it was last built."""
     from lib.settings import UserError
+    from lib.study import freshness
+
+    key = freshness.key(study)
+    if only_new and freshness.built(study) == key:
+        print(f"report: {study.folder / 'index.html'}, as it was")
+        return 0
     from lib.study import report
 
     try:
@@ -175,6 +268,7 @@ def _build(study, strict: bool) -> int:
     except UserError as error:  # not status 2: the input was good
         print(f"latent-report: {error}", file=sys.stderr)
         return 1
+    freshness.remember(study, key)
     return 0
 
 

@@ -20,9 +20,11 @@ import resource
 import shutil
 import sys
 import tempfile
+import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -31,15 +33,24 @@ import yaml
 from filelock import FileLock
 
 from lib import data
-from lib.settings import Settings, UserError, notebook_defaults
+from lib.settings import Settings, UserError, check_images, notebook_defaults
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK_DIR = ROOT / "notebooks"
-TRAINING_SOURCES = ("backend", "data", "networks", "models", "training")
+TRAINING_SOURCES = ("backend", "checkpoint", "data", "networks", "models", "training")
 EVALUATION_SETTINGS = ("importance_samples",)
 EVALUATION_SOURCES = ("estimates", "classifier", "evaluation")
 PACKAGES = ("keras", "numpy", "pillow", "scikit-learn", "scipy", "tensorflow")
 FILES = ("result.json", "parameters.yaml", "history.csv", "samples.npz", "log.txt", "notebook.ipynb")
+CHECKPOINT, PROGRESS, CLAIM, ERROR = (
+    "checkpoint.npz",
+    "progress.json",
+    "worker.json",
+    "error.txt",
+)  # of a partial folder
+HEARTBEAT_SECONDS = 10.0  # between two signs of life of a run's process
+HOST = platform.node()
+STALE_SECONDS = 120.0  # without one, a process of another host counts as gone; network file systems show times late
 
 
 # ---- names and keys ------------------------------------------------------------------------------
@@ -139,18 +150,24 @@ def _module_digest(name: str) -> str:
 # ---- writing -------------------------------------------------------------------------------------
 
 
-def write_aside(path: Path, content: bytes | str) -> None:
-    """Writes a file beside its place and renames it there: a reader sees the old one or the new one, whole."""
-    content = content.encode() if isinstance(content, str) else content
+@contextmanager
+def aside(path: Path):
+    """Yields a binary file beside `path` and renames it there: a reader sees the old one or the new one, whole."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}-")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_aside(path: Path, content: bytes | str) -> None:
+    """Writes a whole file by `aside`."""
+    with aside(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def cached(what: str, key: dict, make: Callable[[Path], None]) -> Path:
@@ -220,10 +237,13 @@ class Run:
         self.seconds = {"start": time.time() - self.process_start}
         if settings.dataset in data.SOURCES:
             data.fetch(settings.dataset)  # a no-op when it is there
+        check_images(settings, *data.header(settings.dataset), self.name)
         self.key = training_key(settings, data.fingerprint(settings.dataset))
+        self.continued: list[int] = []  # epochs after which a checkpoint took over
         try:
+            claim(self.folder)
             self._open()
-            for name in ("result.json", "log.txt"):
+            for name in ("result.json", "log.txt", ERROR, PROGRESS):
                 (self.partial / name).unlink(missing_ok=True)
         except OSError as error:
             raise UserError(f"output_dir {self.folder}: cannot be written to ({error.strerror})") from None
@@ -238,8 +258,15 @@ class Run:
     def clock(self, name: str):
         """Adds the seconds spent inside to result.json's `seconds` under this name."""
         start = time.perf_counter()
+        self.say(name)
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def say(self, stage: str, **numbers) -> None:
+        """Keeps in progress.json where the run stands, for whoever watches: a clock's name, and numbers."""
+        with suppress(OSError):  # a full disk is found, and said, by what matters more
+            if self.partial.is_dir():
+                write_aside(self.partial / PROGRESS, json.dumps({"stage": stage, **numbers}))
 
     def log(self, line: str, show: bool = True) -> None:
         """Keeps a line in log.txt, and shows it."""
@@ -283,6 +310,7 @@ class Run:
             **facts,
             "images_seen": images_seen,
             "images_per_second": round(images_seen / self.seconds["fit"], 1),
+            "continued_after": self.continued,
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _RSS_PER_MIB, 1),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -293,6 +321,7 @@ class Run:
         write_result(self.partial, result)
         notebook = self.partial / "notebook.ipynb"
         if notebook.exists() and notebook.stat().st_mtime > self.process_start:
+            release(self.folder)
             return self.folder  # papermill is writing it, and the rename waits for its last line
         if self.folder.is_dir() and not _fault(self.folder):
             return self.partial  # a complete run, notebook included, is not replaced by one without
@@ -344,8 +373,10 @@ def settle(folder: Path) -> None:
 
 
 def _rename(partial: Path, folder: Path) -> None:
-    for leftover in ("error.txt", "worker.json", "kernel.log"):
+    for leftover in (CHECKPOINT, PROGRESS, CLAIM, ERROR, "kernel.log"):
         (partial / leftover).unlink(missing_ok=True)
+    for leftover in partial.glob(".*-*"):  # of a process that died while it wrote
+        leftover.unlink()
     if folder.exists():
         aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:50]}-old-"))
         os.rename(folder, aside / "run")
@@ -390,16 +421,38 @@ def state(folder: Path, settings: Settings) -> tuple[str, str]:
     Where the dataset's file is not here, only the rest is compared: a report can be rebuilt without it.
     """
     partial = partial_of(folder)
-    if _worker_alive(partial):
-        return "running", ""
+    if owner := alive(partial):
+        return "running", f"process {owner['pid']} on {owner['host']}"
     settle(folder)
     stale = _stale(folder, settings) if folder.is_dir() else None
     if stale == "":
         unscored = difference(read_result(folder)["keys"]["evaluation"], evaluation_key(settings), "evaluation ")
         return ("unscored", unscored) if unscored else ("done", "")
-    if (partial / "error.txt").is_file():
-        return "failed", (partial / "error.txt").read_text(encoding="utf-8").strip()
-    return ("stale", stale) if stale else ("missing", "")
+    if cause := _cause(partial):
+        return "failed", cause
+    if stale:
+        return "stale", stale
+    epoch = checkpoint_epoch(partial)
+    return "missing", f"interrupted; kept after epoch {epoch} of {settings.epochs}" if epoch else ""
+
+
+def _cause(partial: Path) -> str:
+    """The one-line cause of a run's failure: kept by `fail`, or in the notebook that plain papermill left; or ''."""
+    try:
+        return (partial / ERROR).read_text(encoding="utf-8").strip()
+    except OSError:
+        pass
+    try:
+        cells = code_cells(json.loads((partial / "notebook.ipynb").read_bytes()))
+        found = [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
+        return " ".join(f"{found[0]['ename']}: {found[0]['evalue']}".split()) if found else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def current(folder: Path, settings: Settings) -> bool:
+    """Whether a run's folder is what its settings ask for."""
+    return folder.is_dir() and not _stale(folder, settings)
 
 
 def _stale(folder: Path, settings: Settings) -> str:
@@ -420,32 +473,147 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{minutes:.0f} min" if minutes < 100 else f"{hours:.1f} h"
 
 
-def claim(folder: Path) -> None:
-    """Marks a partial folder as this process's, so that `state` can tell running from left behind."""
-    partial = partial_of(folder)
+# ---- whose a partial folder is, and what it holds for the next -----------------------------------
+
+
+class ClaimedError(UserError):
+    """Another process is at work on the run."""
+
+
+def claim(folder: Path, patience: float = 0.0) -> None:
+    """Marks a partial folder as this process's, unless the one that started this process has done so.
+
+    A process gives a sign of life by touching the mark; of another host, that is all that can be seen of it.
+
+    Args:
+        patience: seconds to wait for another's mark to become stale.
+
+    Raises:
+        ClaimedError: another process is at work in it.
+    """
+    partial, deadline = partial_of(folder), time.monotonic() + patience
     partial.mkdir(parents=True, exist_ok=True)
-    for name in ("error.txt", "notebook.ipynb", "history.csv", "log.txt", "result.json"):
-        (partial / name).unlink(missing_ok=True)
+    while owner := alive(partial):
+        if owner["host"] == HOST and owner["pid"] in _line_of_descent():
+            return
+        if time.monotonic() > deadline:
+            raise ClaimedError(
+                f"{folder.name}: process {owner['pid']} on {owner['host']} is at work on it; wait or end it"
+            )
+        time.sleep(1)
     process = psutil.Process()
-    worker = {"pid": process.pid, "started": process.create_time(), "host": platform.node()}
-    write_aside(partial / "worker.json", json.dumps(worker))
+    mine = {"pid": process.pid, "started": process.create_time(), "host": HOST}
+    write_aside(partial / CLAIM, json.dumps(mine))
+    threading.Thread(target=_beat, args=(partial / CLAIM, mine), daemon=True).start()
+
+
+def release(folder: Path) -> None:
+    """Takes this process's mark away; another's stays."""
+    path = partial_of(folder) / CLAIM
+    if (owner := _owner(path)) and (owner["pid"], owner["host"]) == (os.getpid(), HOST):
+        path.unlink(missing_ok=True)
+
+
+def alive(partial: Path) -> dict | None:
+    """The process that is at work in a partial folder, {pid, started, host}, or None."""
+    path = partial / CLAIM
+    owner = _owner(path)
+    try:
+        if owner is None:
+            return None
+        if owner["host"] != HOST:
+            return owner if time.time() - path.stat().st_mtime < STALE_SECONDS else None
+        return owner if abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) < 5 else None
+    except (OSError, psutil.NoSuchProcess):
+        return None
+
+
+def _owner(path: Path) -> dict | None:
+    try:
+        owner = json.loads(path.read_bytes())
+        return {"pid": int(owner["pid"]), "started": float(owner["started"]), "host": str(owner["host"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _line_of_descent() -> set[int]:
+    process = psutil.Process()
+    return {process.pid, *(parent.pid for parent in process.parents())}
+
+
+def _beat(path: Path, mine: dict) -> None:
+    while _owner(path) == mine:
+        with suppress(OSError):
+            os.utime(path)
+        time.sleep(HEARTBEAT_SECONDS)
+
+
+def clear(folder: Path, keep_checkpoint: bool = True) -> None:
+    """Takes out of a partial folder what an earlier attempt left; the checkpoint only if that is wanted."""
+    kept = {CLAIM, CHECKPOINT} if keep_checkpoint else {CLAIM}
+    for path in partial_of(folder).iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in kept:
+            path.unlink(missing_ok=True)
 
 
 def fail(folder: Path, cause: str) -> None:
     """Keeps the one-line cause of a failure in the partial folder, for `state`."""
-    partial_of(folder).mkdir(parents=True, exist_ok=True)
-    write_aside(partial_of(folder) / "error.txt", " ".join(cause.split())[:1000] + "\n")
-    (partial_of(folder) / "worker.json").unlink(missing_ok=True)
+    with suppress(OSError):  # on a full disk, whoever runs the study still says the cause
+        partial_of(folder).mkdir(parents=True, exist_ok=True)
+        write_aside(partial_of(folder) / ERROR, " ".join(cause.split())[:1000] + "\n")
+    with suppress(OSError):
+        (partial_of(folder) / CLAIM).unlink(missing_ok=True)
 
 
-def _worker_alive(partial: Path) -> bool:
+def read_progress(folder: Path) -> dict:
+    """What a run in the making last said of where it stands, {} when it has not begun to."""
     try:
-        worker = json.loads((partial / "worker.json").read_bytes())
-        if worker["host"] != platform.node():
-            return True  # cannot be asked from here; `latent-report run` asks the study's lock instead
-        return psutil.Process(worker["pid"]).create_time() == worker["started"]
-    except (OSError, ValueError, KeyError, TypeError, psutil.NoSuchProcess):
-        return False
+        return json.loads((partial_of(folder) / PROGRESS).read_bytes())
+    except (OSError, ValueError):
+        return {}
+
+
+def write_checkpoint(partial: Path, facts: dict, arrays: dict) -> None:
+    """Writes a partial folder's checkpoint.npz: arrays by name, and facts in JSON's types."""
+    import numpy as np
+
+    try:
+        with aside(partial / CHECKPOINT) as file:
+            np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)
+    except OSError as error:
+        raise UserError(f"{partial / CHECKPOINT}: cannot be written ({error.strerror})") from None
+
+
+def read_checkpoint(partial: Path, key: dict) -> tuple[dict, dict] | None:
+    """Facts and arrays of a partial folder's checkpoint; None without a whole one of this training key."""
+    import numpy as np
+
+    try:
+        with np.load(partial / CHECKPOINT, allow_pickle=False) as file:
+            facts = json.loads(file["facts"].tobytes())
+            if difference(facts["key"], key):
+                return None
+            return facts, {name: file[name] for name in file.files if name != "facts"}
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def checkpoint_epoch(partial: Path) -> int:
+    """The epoch after which a partial folder's checkpoint was made; 0 without one."""
+    if not (partial / CHECKPOINT).is_file():
+        return 0
+    import numpy as np
+
+    try:
+        with np.load(partial / CHECKPOINT, allow_pickle=False) as file:
+            return int(json.loads(file["facts"].tobytes())["epoch"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        return 0
+
+
+# ---- finished runs -------------------------------------------------------------------------------
 
 
 def read_result(folder: Path) -> dict:

@@ -128,10 +128,13 @@ def effort(model, dataset, settings) -> dict:
     return {"steps": {name: int(count) for name, count in steps.items()}, "images_seen": images_seen}
 
 
-def train(model, dataset, settings, callbacks=()) -> dict[str, list[float]]:
+def train(model, dataset, settings, callbacks=(), checkpoint=None) -> dict[str, list[float]]:
     """Trains a model by `fit()` and returns its history: every loss by name, one number an epoch.
 
     The numbers measured after each epoch on the validation images carry the prefix "val_".
+
+    Args:
+        checkpoint: a `checkpoint.Checkpoint`, by which a killed training goes on after its last kept epoch.
 
     Raises:
         NonFiniteLossError: some loss became NaN or infinite; says which, where, and with what settings.
@@ -149,15 +152,19 @@ def train(model, dataset, settings, callbacks=()) -> dict[str, list[float]]:
     if getattr(settings, "schedule", None) == "burda":
         rate = keras.callbacks.LearningRateScheduler(lambda number: burda_rate(number, settings.learning_rate))
         callbacks = [rate, *callbacks]
+    if checkpoint:
+        callbacks = [*callbacks, checkpoint]
     history = model.fit(
         blocks(batches(x_train, step_size(settings), settings.seed, epoch)),
+        initial_epoch=checkpoint.restore(model) if checkpoint else 0,
         epochs=settings.epochs,
         validation_data=validation,
         callbacks=[started, StopOnNonFinite(settings), *callbacks],
         shuffle=False,  # `batches` does that
         verbose=0,
     )
-    return {name: [float(value) for value in values] for name, values in history.history.items()}
+    found = checkpoint.history if checkpoint else history.history
+    return {name: [float(value) for value in values] for name, values in found.items()}
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
@@ -200,11 +207,12 @@ class OneLineAnEpoch(keras.callbacks.Callback):
         self.write = write
 
     def on_train_begin(self, logs=None):
-        self.start = time.perf_counter()
+        self.start, self.done = time.perf_counter(), 0  # epochs: a training that goes on begins at a later one
 
     def on_epoch_end(self, epoch, logs=None):
+        self.done += 1
         seconds = time.perf_counter() - self.start
-        left = seconds / (epoch + 1) * (self.params["epochs"] - epoch - 1)
+        left = seconds / self.done * (self.params["epochs"] - epoch - 1)
         width = len(str(self.params["epochs"]))
         self.write(
             f"epoch {epoch + 1:>{width}}/{self.params['epochs']}  {in_pairs(logs)}  {seconds:.0f} s, {left:.0f} s left"

@@ -9,11 +9,12 @@ import time
 
 import psutil
 import pytest
+import synthetic
 from filelock import FileLock
 
 from lib import runs
 from lib.__main__ import main
-from lib.study import batch, plan
+from lib.study import batch, plan, progress
 
 COMMAND = [sys.executable, "-m", "lib"]
 TINY = "{epochs: 1, width: 8, latent_dim: 2, batch_size: 16, validation: 20}"
@@ -30,11 +31,11 @@ def test_one_run_of_each_dataset_goes_first_then_the_longest():
     ordered = batch.in_order(list(demo.runs), expected := batch.costs(demo.runs, 1))
     assert {run.name for run in ordered} == {run.name for run in demo.runs}
     assert {run.settings.dataset for run in ordered[:2]} == {"digits", "shapes"}
-    others = [expected[run.name] for run in ordered[2:]]
+    others = [expected[run.name].total for run in ordered[2:]]
     assert others == sorted(others, reverse=True)
     for run in ordered[:2]:
-        alike = [expected[one.name] for one in demo.runs if one.settings.dataset == run.settings.dataset]
-        assert expected[run.name] == max(alike)
+        alike = [expected[one.name].total for one in demo.runs if one.settings.dataset == run.settings.dataset]
+        assert expected[run.name].total == max(alike)
 
 
 # ---- bad input: exit 2, one line, nothing started ------------------------------------------------
@@ -60,7 +61,7 @@ def test_one_run_of_each_dataset_goes_first_then_the_longest():
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(words, expected, capsys, monkeypatch):
-    monkeypatch.setattr(batch, "run_all", lambda *_: pytest.fail("something was started"))
+    monkeypatch.setattr(batch, "run_all", lambda *_, **__: pytest.fail("something was started"))
     assert main(words) == 2
     _, error = capsys.readouterr()
     assert expected in error
@@ -80,7 +81,7 @@ def test_a_damaged_dataset_is_found_before_anything_starts(npz, study, capsys, m
     content = bytearray(path.read_bytes())
     content[1000] ^= 255  # of some pixel: the headers stay whole, the checksum does not
     path.write_bytes(content)
-    monkeypatch.setattr(batch, "run_all", lambda *_: pytest.fail("something was started"))
+    monkeypatch.setattr(batch, "run_all", lambda *_, **__: pytest.fail("something was started"))
     text = f"notebooks: {{vae_mnist: {{defaults: {{dataset: {path}, batch_size: 16}}, runs: [{{}}]}}}}"
     assert main(["run", str(study(text))]) == 2
     assert "tiny.npz" in capsys.readouterr().err
@@ -197,7 +198,7 @@ def long_run(tmp_path, npz, study):
     )
     planned = plan.read(str(path), out=str(folder)).runs
     deadline = time.time() + 120
-    while any(batch._epochs_done(run) < 2 for run in planned):
+    while any(runs.read_progress(run.folder).get("epoch", 0) < 2 for run in planned):
         assert time.time() < deadline, "training did not begin"
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.2)
@@ -260,13 +261,71 @@ def test_a_killed_runner_leaves_no_kernel(long_run):
     assert gone(family)
 
 
-def test_a_killed_kernel_fails_its_run_only(long_run):
-    process, folder, kernels, _ = long_run
-    kernels[0].kill()
-    deadline = time.time() + 60
-    while not (causes := [path.read_text() for path in (folder / "runs").glob("*.partial/error.txt")]):
-        assert time.time() < deadline
-        time.sleep(0.2)
-    assert "DeadKernelError" in causes[0]
-    assert process.poll() is None
-    assert kernels[1].is_running()
+def test_cost_is_shared_out_and_the_pace_is_learnt():
+    costs = {name: progress.Cost(100.0, 20.0) for name in "abcd"}
+    pace = progress.Pace(costs)
+    assert pace.left(["a", "b", "c", "d"], {}, 2) == 240.0
+    pace.ended("a", fit=50.0, total=170.0)  # twice as fast, but it has also trained the classifier
+    pace.ended("b", fit=50.0, total=60.0)
+    pace.ended("c", fit=50.0, total=60.0)
+    assert pace.left(["d"], {}, 2) == 60.0
+    said = {"stage": "fit", "epoch": 5, "epochs": 10, "seconds_left": 25.0}
+    assert pace.left([], {"d": (30.0, said)}, 2) == 30.0
+    assert pace.left([], {}, 2) == 0.0
+
+
+def test_the_progress_table_has_a_row_for_each_run_at_work():
+    from rich.console import Console
+
+    shown = progress.Progress({"one": progress.Cost(10, 5), "two": progress.Cost(10, 5)}, 2)
+    said = {"stage": "fit", "epoch": 3, "epochs": 10, "images_per_second": 1234.5, "seconds_left": 70.0}
+    console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console.print(shown.table({"one": (12.0, said), "two": (3.0, {})}, 80.0))
+    head, first, second, whole = [line.split() for line in console.export_text().splitlines() if line.strip()]
+    assert head == ["run", "state", "elapsed", "epoch", "images/s", "left"]
+    assert first == ["one", "fit", "12", "s", "3/10", "1,234", "70", "s"]
+    assert second == ["two", "starting", "3", "s"]
+    assert whole[:8] == ["0", "of", "2", "ended,", "0", "failed,", "2", "at"]
+
+
+def test_memory_is_shared_out_but_leaves_each_run_what_it_needs():
+    limits = batch.Limits()
+    total = psutil.virtual_memory().total
+    assert limits.bytes_for(1) == max(int(0.9 * total), 3 * 2**30)
+    assert limits.bytes_for(10_000) == 3 * 2**30
+    assert batch.Limits(memory=5).bytes_for(7) == 5
+
+
+@pytest.mark.parametrize(
+    "words", [["--time-limit", "soon"], ["--time-limit", "0s"], ["--memory-limit", "-1"], ["--retries", "x"]]
+)
+def test_limits_that_are_none_are_refused(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["run", "demo", *words])
+    assert stop.value.code == 2
+    assert "expected a" in capsys.readouterr().err
+
+
+def test_nothing_changed_is_said_at_once_and_without_tensorflow(tmp_path, study, npz):
+    path = study(f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{{dataset: {npz()}}}]}}}}")
+    ours = plan.read(str(path), out=str(tmp_path / "out"))
+    synthetic.write(ours.runs[0])
+    code = "import sys; from lib.__main__ import main; main(sys.argv[1:]); print('tensorflow' in sys.modules)"
+    words = [sys.executable, "-c", code, "run", path, "--out", tmp_path / "out"]
+
+    def run():
+        start = time.monotonic()
+        done = subprocess.run(words, capture_output=True, text=True, timeout=200, cwd=runs.ROOT)
+        *_, said, tensorflow = done.stdout.splitlines()
+        assert tensorflow == "False"
+        return said, time.monotonic() - start
+
+    page = tmp_path / "out" / "index.html"
+    assert run()[0] == f"report: {page}"
+    before = page.stat().st_mtime_ns
+    said, seconds = run()
+    assert said == f"report: {page}, as it was"
+    assert seconds < 10  # 0.8 alone on the machine
+    assert page.stat().st_mtime_ns == before
+    (ours.runs[0].folder / "history.csv").touch()
+    assert run()[0] == f"report: {page}"

@@ -360,3 +360,11 @@ def test_unknown_study_gets_the_nearest():
 def test_unknown_override():
     with pytest.raises(UserError, match=r"-p: unknown parameter 'latent_dm' \(did you mean latent_dim\?\)"):
         plan.read("demo", {"latent_dm": 3})
+
+
+def test_a_study_of_the_name_of_one_of_ours_needs_a_folder_of_its_own(study, tmp_path):
+    path = study("notebooks: {vae_mnist: {runs: [{}]}}", name="demo.yaml")
+    with pytest.raises(UserError, match=r"demo\.yaml in parameters/ has the same name: rename it or use --out DIR"):
+        plan.read(str(path))
+    assert plan.read(str(path), out=str(tmp_path / "x"), check_data=False).folder == tmp_path / "x"
+    assert plan.read("demo").folder == plan.REPORTS_DIR / "demo"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import time
 
 import pytest
@@ -112,7 +113,7 @@ def test_state_names_what_changed(made, settings, monkeypatch):
 
 def _error_cell(path):
     content = json.loads(path.read_text())
-    content["cells"][0]["outputs"] = [{"output_type": "error", "ename": "E"}]
+    content["cells"][0]["outputs"] = [{"output_type": "error", "ename": "E", "evalue": "what was\nwrong"}]
     path.write_text(json.dumps(content))
 
 
@@ -155,15 +156,8 @@ def test_a_run_under_a_live_worker_is_left_to_it(made):
     folder, ours = made
     old = time.time() - 10
     os.utime(runs.partial_of(folder) / "notebook.ipynb", (old, old))
-    content = (
-        (runs.partial_of(folder) / "notebook.ipynb").read_bytes(),
-        (runs.partial_of(folder) / "result.json").read_bytes(),
-    )
     runs.claim(folder)
-    for name, one in zip(("notebook.ipynb", "result.json"), content, strict=True):
-        (runs.partial_of(folder) / name).write_bytes(one)
-    os.utime(runs.partial_of(folder) / "notebook.ipynb", (old, old))
-    assert _state(folder, ours) == ("running", "")
+    assert _state(folder, ours) == ("running", f"process {os.getpid()} on {platform.node()}")
     assert not folder.exists()
 
 
@@ -207,16 +201,57 @@ def test_commit_replaces_the_old_run_whole(made):
     assert [path.name for path in folder.parent.iterdir()] == ["one"]
 
 
+def _mark(folder, **changed):
+    """Puts another process's mark on a partial folder."""
+    runs.partial_of(folder).mkdir(parents=True, exist_ok=True)
+    path = runs.partial_of(folder) / runs.CLAIM
+    path.write_text(json.dumps({"pid": 2**22 + 1, "started": 1.0, "host": platform.node()} | changed))
+    return path
+
+
 def test_failed_running_and_left_behind(tmp_path, settings):
     folder, ours = tmp_path / "one", settings("gan_mnist", dataset="digits")
     runs.claim(folder)
-    assert _state(folder, ours) == ("running", "")
-    worker = json.loads((runs.partial_of(folder) / "worker.json").read_text())
-    for left_behind in ({"pid": 2**22 + 1}, {"started": 1.0}):  # gone, and another process under its number
-        (runs.partial_of(folder) / "worker.json").write_text(json.dumps(worker | left_behind))
+    assert _state(folder, ours)[0] == "running"
+    for left_behind in ({}, {"pid": os.getpid()}):  # gone, and another process under its number
+        _mark(folder, **left_behind)
         assert _state(folder, ours) == ("missing", "")
     runs.fail(folder, "ValueError: two\nlines")
     assert _state(folder, ours) == ("failed", "ValueError: two lines")
+
+
+def test_a_process_of_another_host_lives_while_it_gives_signs(tmp_path, settings):
+    folder, ours = tmp_path / "one", settings("gan_mnist", dataset="digits")
+    mark = _mark(folder, host="elsewhere", pid=7)
+    assert _state(folder, ours) == ("running", "process 7 on elsewhere")
+    old = time.time() - runs.STALE_SECONDS - 1
+    os.utime(mark, (old, old))
+    assert _state(folder, ours) == ("missing", "")
+
+
+def test_a_claimed_run_is_refused_until_its_process_gives_no_more_signs(tmp_path, settings, monkeypatch):
+    folder = tmp_path / "one"
+    _mark(folder, host="elsewhere", pid=7)
+    with pytest.raises(runs.ClaimedError, match="one: process 7 on elsewhere is at work on it"):
+        runs.Run(settings("gan_mnist", dataset="digits", output_dir=str(folder)))
+    monkeypatch.setattr(runs, "STALE_SECONDS", 2.0)
+    runs.claim(folder, patience=10)
+    assert runs.alive(runs.partial_of(folder))["pid"] == os.getpid()
+    monkeypatch.setattr(runs, "HEARTBEAT_SECONDS", 0.1)
+    runs.release(folder)
+    runs.claim(folder)
+    mark = runs.partial_of(folder) / runs.CLAIM
+    os.utime(mark, (0, 0))
+    deadline = time.time() + 10
+    while mark.stat().st_mtime == 0 and time.time() < deadline:
+        time.sleep(0.05)
+    assert mark.stat().st_mtime > 0, "it gives signs of life"
+
+
+def test_what_plain_papermill_left_failed_says_why(made):
+    folder, ours = made
+    _error_cell(runs.partial_of(folder) / "notebook.ipynb")
+    assert _state(folder, ours) == ("failed", "E: what was wrong")
 
 
 def test_output_folder_that_cannot_be_made(tmp_path, settings):

@@ -1,28 +1,26 @@
-"""Runs as papermill executions on an Executor: cores divided, progress shown, failures kept for the reader."""
+"""Runs as papermill executions on an Executor: what is to be done, in which order, and what to do when one fails."""
 
 import os
 import shlex
 import signal
-import sys
-import threading
-import time
-from collections.abc import Callable, Collection
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, ProcessPoolExecutor, wait
-from contextlib import contextmanager, suppress
-from multiprocessing import get_context
+from collections import Counter
+from collections.abc import Collection
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import yaml
 from filelock import FileLock, Timeout
-from tqdm import tqdm
 
 from lib import data, runs
 from lib.settings import UserError
-from lib.study import kernel
+from lib.study import worker
 from lib.study.plan import PlannedRun, Study
+from lib.study.progress import Cost, Progress
 
-GIB_PER_RUN = 1.5  # what a kernel with TensorFlow and a dataset may take at its peak
+GIB_PER_RUN = 3.0  # what a kernel with TensorFlow and a dataset may take at its peak (a VAE's evaluation on CIFAR-10)
 START_SECONDS = 18.0  # of a run: kernel, imports, first step, evaluation, on one core
 SCORE_SECONDS = 15.0  # of a run's numbers alone
 # Training images a second on one core, measured with the default settings, for the estimate that is shown beforehand.
@@ -36,104 +34,32 @@ IMAGES_PER_SECOND = {
 }
 CONV_FACTOR = 4.0
 STEP_SECONDS = 0.002  # of a step, whatever its size: small batches take longer
-ATTEMPTS = 3  # at a run whose worker process dies
+MEMORY_SHARE = 0.9  # of the machine's memory, that all runs together may hold
 
 
-# ---- one run, in a worker ------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Limits:
+    """What a run may take.
 
-
-def execute(run: PlannedRun, threads: int) -> float:
-    """Executes one run's notebook by papermill and commits its folder; returns the seconds it took.
-
-    Raises:
-        RuntimeError: the one-line cause; it also stands in the partial folder's error.txt.
+    Args:
+        seconds: of wall-clock time, in one go; what was trained by then is kept in its checkpoint.
+        memory: bytes that its processes together may hold; None shares the machine's memory out.
+        retries: how often a run is tried again whose worker process died.
     """
-    from papermill.exceptions import PapermillExecutionError
 
-    start = time.perf_counter()
-    os.environ.pop("JPY_SESSION_NAME", None)  # of a Lab session that this was started from: nobody watches the kernel
-    _use(threads)
-    runs.claim(run.folder)
-    notebook = runs.partial_of(run.folder) / "notebook.ipynb"
-    try:
-        with _stderr_to(notebook.with_name("kernel.log")):
-            kernel.execute(runs.NOTEBOOK_DIR / f"{run.settings.notebook}.ipynb", notebook, run.settings.model_dump())
-        runs.commit(run.folder)
-    except PapermillExecutionError as error:
-        cause = f"{error.ename}: {error.evalue}"
-    except Exception as error:
-        cause = f"{type(error).__name__}: {error}"
-    else:
-        return time.perf_counter() - start
-    runs.fail(run.folder, cause)
-    raise RuntimeError(" ".join(cause.split())[:500])
+    seconds: float = 24 * 3600.0
+    memory: int | None = None
+    retries: int = 2
+
+    def bytes_for(self, workers: int) -> int:
+        """The memory limit of each of so many runs side by side."""
+        if self.memory is not None:
+            return self.memory
+        share = int(MEMORY_SHARE * psutil.virtual_memory().total / workers)
+        return max(share, int(GIB_PER_RUN * 2**30))  # less would end runs that use what they need
 
 
-def score(run: PlannedRun, threads: int) -> float:
-    """Computes a finished run's numbers anew from its saved networks; returns the seconds it took.
-
-    Raises:
-        RuntimeError: the one-line cause; the run's folder is as it was.
-    """
-    start = time.perf_counter()
-    _use(threads)
-    try:
-        from lib import evaluation  # TensorFlow, for this worker process only
-
-        evaluation.score_again(run.folder, run.settings)
-    except Exception as error:
-        raise RuntimeError(" ".join(f"{type(error).__name__}: {error}".split())[:500]) from None
-    return time.perf_counter() - start
-
-
-def _use(threads: int) -> None:
-    """Tells TensorFlow and the linear algebra, where they are loaded later, on how many threads to work."""
-    for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(threads)
-
-
-def _start_worker(parent: int) -> None:
-    """A worker leaves Ctrl-C to its parent, and takes its kernel along when it is ended or its parent is gone."""
-    os.setpgrp()  # a terminal sends Ctrl-C to the whole group, and nbclient puts a handler of its own in our place
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: kill_tree(os.getpid()))  # what a pool sends when another worker died
-
-    def watch():
-        while os.getppid() == parent:
-            time.sleep(1)
-        kill_tree(os.getpid())
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-@contextmanager
-def _stderr_to(path: Path):
-    """What this process and its kernel write to file descriptor 2 goes to a file: it would fill the terminal."""
-    kept, log = os.dup(2), os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    os.dup2(log, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(log)
-
-
-def kill_tree(pid: int) -> None:
-    """Ends a process and all that it has started, a worker and its kernel for example."""
-    try:
-        process = psutil.Process(pid)
-        if pid != os.getpid():
-            process.suspend()  # a kernel that it starts just now would not be among its children yet
-        family = [*process.children(recursive=True), process]
-    except psutil.NoSuchProcess:
-        return
-    for one in family:
-        with suppress(psutil.NoSuchProcess):
-            one.kill()
-
-
-# ---- a study -------------------------------------------------------------------------------------
+# ---- what is to be done --------------------------------------------------------------------------
 
 
 def states(study: Study) -> dict[str, tuple[str, str]]:
@@ -150,18 +76,29 @@ def workers_and_threads(count: int, workers: int | None) -> tuple[int, int]:
     return workers, max(1, cores // workers)
 
 
-def estimate(run: PlannedRun, threads: int) -> float:
-    """Seconds that a run is likely to take; within about a factor of two, on a machine like the one measured."""
+def estimate(run: PlannedRun, threads: int) -> Cost:
+    """What a run is likely to take; within about a factor of two, on a machine like the one measured."""
     settings = run.settings
     images = data.header(settings.dataset)[0] * settings.epochs
     factor = CONV_FACTOR if settings.network == "conv" else 1.0
     arithmetic = factor * images / (IMAGES_PER_SECOND[settings.notebook] * threads**0.7)
-    return START_SECONDS + arithmetic + STEP_SECONDS * images / settings.batch_size
+    return Cost(arithmetic + STEP_SECONDS * images / settings.batch_size, START_SECONDS)
 
 
-def costs(todo: list[PlannedRun], threads: int, trained: Collection[str] = ()) -> dict[str, float]:
-    """Seconds that each run is likely to take, by name; of those in `trained`, only the numbers are computed."""
-    return {run.name: SCORE_SECONDS if run.name in trained else estimate(run, threads) for run in todo}
+def costs(todo: list[PlannedRun], threads: int, trained: Collection[str] = ()) -> dict[str, Cost]:
+    """What each run is likely to take, by name; of those in `trained`, only the numbers are computed."""
+    return {run.name: Cost(0.0, SCORE_SECONDS) if run.name in trained else estimate(run, threads) for run in todo}
+
+
+def in_order(todo: list[PlannedRun], expected: dict[str, Cost]) -> list[PlannedRun]:
+    """The longest first, but before all others one of each dataset: it trains the classifier that the others of its
+    dataset need, who would else wait for it side by side."""
+    longest = sorted(todo, key=lambda run: -expected[run.name].total)
+    first = {run.settings.dataset: run for run in reversed(longest)}
+    return sorted(longest, key=lambda run: first[run.settings.dataset] is not run)
+
+
+# ---- whose the study's folder is -----------------------------------------------------------------
 
 
 class BusyError(UserError):
@@ -193,43 +130,90 @@ def locked(study: Study):
         lock.release()
 
 
+# ---- the engine ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def local(workers: int):
+    """Yields an Executor whose threads have a worker process each; they end with it."""
+    try:
+        with ThreadPoolExecutor(workers) as executor:
+            yield executor
+    finally:
+        worker.end_all()
+
+
 def run_all(
-    study: Study,
     todo: list[PlannedRun],
+    lease: worker.Lease,
+    executor: Executor,
     workers: int,
     threads: int,
+    limits: Limits,
+    *,
     fail_fast: bool = False,
     trained: Collection[str] = (),
+    fresh: bool = False,
+    keep: bool = True,
+    final: tuple[type[Exception], ...] = (),
 ) -> dict[str, str]:
     """Executes runs side by side and shows how they go; returns {name: cause} of the failed.
 
     Args:
+        lease: ends with this; runs that are then still at work end too.
+        executor: any; a local one of threads, or a cluster's.
         trained: names of the runs of which only the numbers are computed.
+        fresh: whether checkpoints are left aside.
+        keep: worker processes for the executor's next runs.
+        final: errors of the executor's after which a run is not tried again.
     """
     expected = costs(todo, threads, trained)
-    todo = in_order(todo, expected)
+    memory = limits.bytes_for(workers)
     failed: dict[str, str] = {}
-    with _noted_signals() as signals, Progress(expected) as progress:
-        for _ in range(ATTEMPTS):
-            if signals or not todo:
-                break
-            tasks = {run: score if run.name in trained else execute for run in todo}
-            todo = _run_on(*pool(workers), tasks, threads, progress, failed, lambda: signals or (failed and fail_fast))
-        if signals:
-            todo = []
-        for run in todo:
-            failed[run.name] = f"its worker process died {ATTEMPTS} times; out of memory?"
-            runs.fail(run.folder, failed[run.name])
-            progress.finished(run, failed[run.name])
+    lost: Counter[str] = Counter()
+    pending: dict[Future, PlannedRun] = {}
+
+    def submit(run: PlannedRun) -> None:
+        verb = "score" if run.name in trained else "execute"
+        order = worker.Order(verb, run, threads, limits.seconds, memory, fresh)
+        pending[executor.submit(worker.watch, order, lease, keep)] = run
+
+    def end(run: PlannedRun, future: Future) -> None:
+        try:
+            seconds = future.result()
+        except worker.RunFailedError as error:
+            cause = str(error)
+        except Exception as error:  # of the executor, or of its worker: not of the run
+            lost[run.name] += 1
+            cause = str(error) if isinstance(error, worker.WorkerLostError) else f"{type(error).__name__}: {error}"
+            if lost[run.name] <= limits.retries and not isinstance(error, final):
+                progress.again(run, cause)
+                return submit(run)
+            times = "" if isinstance(error, final) else f" {lost[run.name]} times"
+            cause = f"its worker process died{times}, last by {cause}; out of memory?"
+            runs.fail(run.folder, cause)
+        else:
+            return progress.ended(run, seconds, trained=run.name not in trained)
+        failed[run.name] = cause
+        progress.ended(run, cause=cause)
+
+    with _noted_signals() as signals, Progress(expected, workers) as progress:
+        try:
+            for run in in_order(todo, expected):
+                if not runs.alive(partial := runs.partial_of(run.folder)):
+                    (partial / runs.CLAIM).unlink(missing_ok=True)  # of a process that died
+                submit(run)
+            while pending and not signals and not (failed and fail_fast):
+                lease.beat()
+                progress.update(list(pending.values()))
+                for future in wait(pending, timeout=0.5, return_when=FIRST_COMPLETED).done:
+                    end(pending.pop(future), future)
+            progress.summary()
+        finally:
+            lease.release()
+            for future in pending:  # Ctrl-C, SIGTERM or --fail-fast: what is under way ends now
+                future.cancel()
     return failed
-
-
-def in_order(todo: list[PlannedRun], expected: dict[str, float]) -> list[PlannedRun]:
-    """The longest first, but before all others one of each dataset: it trains the classifier that the others of its
-    dataset need, who would else wait for it side by side."""
-    longest = sorted(todo, key=lambda run: -expected[run.name])
-    first = {run.settings.dataset: run for run in reversed(longest)}
-    return sorted(longest, key=lambda run: first[run.settings.dataset] is not run)
 
 
 @contextmanager
@@ -249,100 +233,6 @@ def _noted_signals():
             signal.signal(number, handler)
     if noted:
         raise KeyboardInterrupt(*(number for number in noted[:1] if number == signal.SIGTERM))
-
-
-def pool(workers: int) -> tuple[Executor, Callable[[], None]]:
-    """Worker processes of this machine, and how to end them at once.
-
-    They start fresh (spawn), so that they share nothing with each other.
-    """
-    executor = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker, initargs=(os.getpid(),))
-    return executor, lambda: [kill_tree(pid) for pid in list(executor._processes)]
-
-
-def _run_on(executor, stop, tasks, threads, progress, failed, enough) -> list[PlannedRun]:
-    """Hands runs to an executor until all have ended, or until it breaks: then returns those to start anew.
-
-    Args:
-        enough: asked once a second whether to end at once.
-    """
-    futures = {executor.submit(task, run, threads): run for run, task in tasks.items()}
-    pending, again = set(futures), []
-    try:
-        while pending and not enough():
-            done, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
-            progress.update([futures[future] for future in pending])
-            for future in done:
-                run, cause = futures[future], future.exception()
-                if isinstance(cause, BrokenExecutor):  # a worker died: all runs of its pool are told so
-                    again.append(run)
-                    continue
-                if cause:
-                    failed[run.name] = str(cause)
-                progress.finished(run, cause)
-        return [] if enough() else again
-    finally:
-        # Ctrl-C, SIGTERM or --fail-fast: what is under way ends now. A broken pool sends its other workers SIGTERM, of
-        # which nbclient makes the end of the kernel only, and then waits for them.
-        if pending or again:
-            stop()
-        executor.shutdown(cancel_futures=True)
-
-
-class Progress:
-    """One bar over the study, in seconds of estimated work, and one line for each run that ends.
-
-    Args:
-        costs: estimated seconds of each run, by name.
-    """
-
-    def __init__(self, costs: dict[str, float]):
-        self.costs, self.count = costs, 0
-        self.over = 0.0
-        self.start = time.perf_counter()
-
-    def __enter__(self):
-        layout = "{percentage:3.0f}%|{bar:24}| {elapsed} < {remaining}  {desc}"
-        self.bar = tqdm(
-            total=sum(self.costs.values()), bar_format=layout, disable=None, leave=False, dynamic_ncols=True
-        )
-        return self
-
-    def __exit__(self, *_):
-        self.bar.close()
-
-    def update(self, pending: list[PlannedRun]) -> None:
-        """Moves the bar by the epochs that the pending runs have behind them."""
-        done, at_work = self.over, []
-        for run in pending:
-            if epoch := _epochs_done(run):
-                done += self.costs[run.name] * epoch / run.settings.epochs
-                at_work.append(f"{run.name} {epoch}/{run.settings.epochs}")
-        self.bar.n = done
-        self.bar.set_description_str(f"{self.count}/{len(self.costs)} runs; " + ", ".join(at_work))
-
-    def finished(self, run: PlannedRun, cause) -> None:
-        self.count += 1
-        self.over += self.costs[run.name]
-        elapsed = time.perf_counter() - self.start
-        left = elapsed / self.over * (sum(self.costs.values()) - self.over)
-        end = f"failed: {cause}" if cause else "done"
-        end += (
-            f", about {runs.duration(left)} left"
-            if self.count < len(self.costs)
-            else f", {runs.duration(elapsed)} in all"
-        )
-        tqdm.write(f"[{self.count:>{len(str(len(self.costs)))}}/{len(self.costs)}] {run.name}  {end}", file=sys.stdout)
-        sys.stdout.flush()
-
-
-def _epochs_done(run: PlannedRun) -> int:
-    partial = runs.partial_of(run.folder)
-    try:
-        log = (partial / "log.txt").read_text(encoding="utf-8") if (partial / "worker.json").exists() else ""
-    except OSError:
-        return 0
-    return log.count("\nepoch ") + log.startswith("epoch ")
 
 
 # ---- export --------------------------------------------------------------------------------------

@@ -1,9 +1,35 @@
 """One notebook executed by papermill in a kernel of its own, with what papermill's defaults get wrong put right."""
 
 import os
+import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from lib.settings import UserError
+
+KERNEL = "python3"
+
+
+def check() -> None:
+    """Finds a kernel that is missing, or of another environment, before anything is started.
+
+    Raises:
+        UserError: says which kernel is meant, where it was found, and what puts it right.
+    """
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    again = f"{sys.executable} -m ipykernel install --sys-prefix"
+    try:
+        spec = KernelSpecManager().get_kernel_spec(KERNEL)
+    except NoSuchKernel:
+        raise UserError(f"no kernel {KERNEL}: {again}") from None
+    ours = ("python", "python3", f"python3.{sys.version_info.minor}")  # jupyter_client puts sys.executable there
+    python = sys.executable if spec.argv[0] in ours else shutil.which(spec.argv[0]) or spec.argv[0]
+    if os.path.realpath(os.path.dirname(python)) != os.path.realpath(os.path.dirname(sys.executable)):
+        where = f"kernel {KERNEL} of {spec.resource_dir} starts {python}, not this environment's {sys.executable}"
+        raise UserError(f"{where}: remove that folder, or {again}")
 
 
 def execute(source: Path, output: Path | None, parameters: dict[str, Any]):
@@ -27,7 +53,7 @@ def execute(source: Path, output: Path | None, parameters: dict[str, Any]):
             nbformat.read(source, as_version=4),
             output and str(output).replace("{", "{{").replace("}", "}}"),  # papermill passes paths through str.format
             parameters,
-            kernel_name="python3",
+            kernel_name=KERNEL,
             cwd=str(source.parent),
             progress_bar=False,
             start_timeout=120,

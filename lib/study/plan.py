@@ -99,7 +99,7 @@ def read(
     path = find(study)
     content = _content(path)
     overrides = _located(overrides or {}, Path.cwd())
-    folder = Path(os.path.abspath(os.path.expanduser(out))) if out else REPORTS_DIR / path.stem
+    folder = Path(os.path.abspath(os.path.expanduser(out))) if out else _default_folder(path)
     planned = _runs(path, content, overrides, folder)
     if check_data:
         _check_data(path, [run.settings for run in planned])
@@ -128,6 +128,14 @@ def find(study: str) -> Path:
     raise UserError(
         f"study {study!r} is none of {', '.join(known)} in parameters/{nearest(study, known)}, nor a .yaml file"
     )
+
+
+def _default_folder(path: Path) -> Path:
+    """reports/<study>, which two studies of one name would share."""
+    ours = PARAMETERS_DIR / f"{path.stem}.yaml"
+    if ours.is_file() and not ours.samefile(path):
+        raise UserError(f"{path}: {ours.name} in {PARAMETERS_DIR.name}/ has the same name: rename it or use --out DIR")
+    return REPORTS_DIR / path.stem
 
 
 # ---- reading -------------------------------------------------------------------------------------

@@ -1,0 +1,51 @@
+"""Whether a study's report shows what is there: then `run` need not build it again. Reads no more than it must."""
+
+import hashlib
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from lib import runs
+from lib.study.plan import Study
+
+SHOWN = ("result.json", "notebook.ipynb", "history.csv", "samples.npz")
+NOTED = ".report.json"  # in the study's folder
+
+
+def key(study: Study) -> dict:
+    """What a report depends on: the study, its runs' files, and the code and template that make it."""
+    sources = sorted(path for path in (runs.ROOT / "lib").rglob("*") if path.is_file() and path.suffix != ".pyc")
+    sources += [runs.NOTEBOOK_DIR / f"{name}.ipynb" for name in ("report", "estimators")]
+    digest = hashlib.sha256(repr((study.title, study.about, study.runs, study.figures)).encode())
+    for path in sources:
+        digest.update(path.read_bytes())
+    return {
+        "made_of": digest.hexdigest(),
+        "runs": [[_stamp(run.folder / name) for name in SHOWN] for run in study.runs],
+        "failed": [_stamp(runs.partial_of(run.folder) / runs.ERROR) for run in study.runs],
+        "versions": runs.versions(),
+    }
+
+
+def built(study: Study) -> dict | None:
+    """The key of the report that is there; None when there is none, or one that was changed since."""
+    try:
+        noted = json.loads((study.folder / NOTED).read_bytes())
+        return noted["key"] if noted["page"] == _stamp(study.folder / "index.html") else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def remember(study: Study, key: dict) -> None:
+    """Notes that the page that is there was built from this key."""
+    content = {"page": _stamp(study.folder / "index.html"), "key": key}
+    with suppress(OSError):  # then it is built once more
+        runs.write_aside(study.folder / NOTED, json.dumps(content))
+
+
+def _stamp(path: Path) -> list[int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return []
+    return [found.st_mtime_ns, found.st_size]

@@ -1,0 +1,168 @@
+"""How a study goes: a table of the runs at work, a line for each that ends, and what remains."""
+
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from lib import runs
+from lib.study.plan import PlannedRun
+
+QUIET_SECONDS = 600.0  # between two lines on the runs at work, where the output is no terminal
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds that a run is likely to take: in training, and in all the rest (start, compiling, evaluation)."""
+
+    fit: float
+    rest: float
+
+    @property
+    def total(self) -> float:
+        return self.fit + self.rest
+
+
+class Pace:
+    """How this machine's seconds compare to the estimated ones, learnt from the runs that have ended or are at work.
+
+    Training and the rest are learnt apart, and the rest as a median: the first run of a dataset also trains its
+    classifier, which says nothing of the others.
+    """
+
+    def __init__(self, costs: dict[str, Cost]):
+        self.costs = costs
+        self.measured = self.expected = 0.0  # seconds of training
+        self.rests: list[float] = []
+
+    def ended(self, name: str, fit: float, total: float) -> None:
+        self.measured, self.expected = self.measured + fit, self.expected + self.costs[name].fit
+        self.rests.append(max(0.0, total - fit))
+
+    def left(self, waiting: list[str], at_work: dict[str, tuple[float, dict]], workers: int) -> float:
+        """Seconds until all have ended.
+
+        Args:
+            at_work: by name, the seconds since a run began, and what it last said (`runs.read_progress`).
+        """
+        if not waiting and not at_work:
+            return 0.0
+        measured, expected = self.measured, self.expected
+        for name, (_, said) in at_work.items():
+            if said.get("stage") == "fit" and 0 < said.get("epoch", 0) < said["epochs"]:
+                measured += said["seconds_left"]
+                expected += self.costs[name].fit * (1 - said["epoch"] / said["epochs"])
+        factor = measured / expected if expected else 1.0
+        everyone = [*waiting, *at_work]
+        rest = statistics.median(self.rests or [self.costs[name].rest for name in everyone])
+        lasting = []
+        for name, (since, said) in at_work.items():
+            if "seconds_left" in said:
+                lasting.append(said["seconds_left"] + rest / 2)
+            elif said.get("stage") == "evaluation":
+                lasting.append(rest / 4)
+            else:
+                lasting.append(max(rest / 2, self.costs[name].fit * factor + rest - since))
+        waits = [self.costs[name].fit * factor + rest for name in waiting]
+        return max([sum(lasting + waits) / workers, *lasting, *waits])
+
+
+class Progress:
+    """Shows a study's way: on a terminal a live table, else a line now and then."""
+
+    def __init__(self, costs: dict[str, Cost], workers: int):
+        self.costs, self.workers, self.pace = costs, workers, Pace(costs)
+        self.start = self.looked = self.said = time.monotonic()
+        self.began: dict[str, float] = {}
+        self.count = self.failures = 0
+        self.seconds: dict[str, float] = {}  # of the runs that have ended, by what they were spent on
+        self.console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self.live = Live(console=self.console, auto_refresh=False, transient=True, redirect_stdout=False)
+
+    def __enter__(self):
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_):
+        self.live.stop()
+
+    def update(self, pending: list[PlannedRun]) -> None:
+        """Looks at what the pending runs say, at most once a second."""
+        now = time.monotonic()
+        if now - self.looked < 1:
+            return
+        self.looked = now
+        at_work = {}
+        for run in pending:
+            if (runs.partial_of(run.folder) / runs.CLAIM).exists():
+                since = now - self.began.setdefault(run.name, now)
+                at_work[run.name] = (since, runs.read_progress(run.folder))
+        waiting = [run.name for run in pending if run.name not in at_work]
+        left = self.pace.left(waiting, at_work, self.workers)
+        if self.console.is_terminal:
+            self.live.update(self.table(at_work, left), refresh=True)
+        elif now - self.said > QUIET_SECONDS:
+            self.said = now
+            each = ", ".join(f"{name} {_epoch(said) or said.get('stage', '')}" for name, (_, said) in at_work.items())
+            self.say(f"{self.count}/{len(self.costs)} ended, about {runs.duration(left)} left; at work: {each}")
+
+    def table(self, at_work: dict[str, tuple[float, dict]], left: float) -> Table:
+        """One row for each run at work, and the whole below."""
+        title = f"{self.count} of {len(self.costs)} ended, {self.failures} failed, {len(at_work)} at work; "
+        title += f"{runs.duration(time.monotonic() - self.start)}, about {runs.duration(left)} left"
+        table = Table(caption=title, caption_justify="left", box=None, pad_edge=False)
+        for name in ("run", "state", "elapsed", "epoch", "images/s", "left"):
+            table.add_column(name, justify="left" if name in ("run", "state") else "right", no_wrap=True)
+        for name, (since, said) in at_work.items():
+            rate = f"{said['images_per_second']:,.0f}" if "images_per_second" in said else ""
+            remaining = runs.duration(said["seconds_left"]) if "seconds_left" in said else ""
+            stage = said.get("stage", "starting")
+            table.add_row(Text(name), stage, runs.duration(since), _epoch(said), rate, remaining)
+        return table
+
+    def again(self, run: PlannedRun, cause: str) -> None:
+        self.began.pop(run.name, None)
+        self.say(f"{run.name}  its worker process died ({cause}); again")
+
+    def ended(self, run: PlannedRun, seconds: float = 0.0, cause: str = "", trained: bool = True) -> None:
+        """Says that a run is done, or why it failed."""
+        self.count += 1
+        self.failures += bool(cause)
+        words = f"failed: {cause}"
+        if not cause:
+            words = f"done in {runs.duration(seconds)}"
+            if trained:
+                result = runs.read_result(run.folder)
+                for name, value in {**result["seconds"], "all": seconds}.items():
+                    self.seconds[name] = self.seconds.get(name, 0.0) + value
+                if not result["continued_after"]:
+                    self.pace.ended(run.name, result["seconds"]["fit"], seconds)
+                start, first = (result["seconds"].get(name, 0.0) for name in ("start", "first_step"))
+                words += f" (start {start:.0f} s, first step {first:.0f} s)"
+                words += f", {result['images_per_second']:,.0f} images/s"
+        self.say(f"[{self.count:>{len(str(len(self.costs)))}}/{len(self.costs)}] {run.name}  {words}")
+
+    def summary(self) -> None:
+        """Says at the end how long it took and on what the workers' time was spent."""
+        wall = time.monotonic() - self.start
+        line = f"{self.count} runs in {runs.duration(wall)}"
+        if self.seconds.get("all"):
+            whole, each = wall * self.workers, ("fit", "evaluation", "start", "build")
+            shares = {name: self.seconds.get(name, 0.0) / whole for name in each}
+            parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+            line += f"; {self.workers} workers' time: {parts}, the rest {max(0.0, 1 - sum(shares.values())):.0%}"
+        self.say(line)
+
+    def say(self, line: str) -> None:
+        self.console.print(Text(line))
+        sys.stdout.flush()
+
+
+def _epoch(said: dict) -> str:
+    return f"{said['epoch']}/{said['epochs']}" if "epoch" in said else ""
