@@ -53,13 +53,17 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--no-report", action="store_true", help="do not build the report")
     run.add_argument("--strict", action="store_true", help="exit 1 when the report has gaps")
 
+    _assets(run)
+
     evaluate = _command(commands, "evaluate", _evaluate, "compute the numbers of finished runs anew, without training")
     evaluate.add_argument("--workers", type=_positive, metavar="N", help="runs side by side (default: one a core)")
     evaluate.add_argument("--no-report", action="store_true", help="do not rebuild the report")
     evaluate.set_defaults(fail_fast=False, strict=False)
+    _assets(evaluate)
 
     report = _command(commands, "report", _report, "rebuild only the HTML")
     report.add_argument("--strict", action="store_true", help="exit 1 when the report has gaps")
+    _assets(report)
     status = _command(commands, "status", _status, "a table of the runs and their states")
     status.add_argument("--json", action="store_true", help="for programs")
     export = _command(commands, "export", _export, "write a YAML file a run, and a run.sh of plain papermill lines")
@@ -70,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     datasets.add_argument("name", nargs="?", metavar="NAME|PATH")
     datasets.set_defaults(command=_data)
     return parser
+
+
+def _assets(command) -> None:
+    command.add_argument(
+        "--assets", action="store_true", help="the report's images as files beside the page, loaded when looked at"
+    )
 
 
 def _command(commands, name: str, function, help_text: str) -> argparse.ArgumentParser:
@@ -163,15 +173,15 @@ def _run_and_report(study, todo, trained, workers, threads, options) -> int:
         print(f"latent-report: {name} failed: {cause}", file=sys.stderr)
     if options.no_report:
         return 1 if failed else 0
-    return _build(study, options.strict) or bool(failed)
+    return _build(study, options) or bool(failed)
 
 
-def _build(study, strict: bool) -> int:
+def _build(study, options) -> int:
     from lib.settings import UserError
     from lib.study import report
 
     try:
-        print(f"report: {report.build(study, strict=strict)}")
+        print(f"report: {report.build(study, strict=options.strict, assets=options.assets)}")
     except UserError as error:  # not status 2: the input was good
         print(f"latent-report: {error}", file=sys.stderr)
         return 1
@@ -180,7 +190,7 @@ def _build(study, strict: bool) -> int:
 
 def _report(options) -> int:
     study = _study(options, check_data=False)
-    return _build(study, options.strict)
+    return _build(study, options)
 
 
 def _status(options) -> int:

@@ -7,12 +7,15 @@ kind, drawn by the same `figures`.
 import io
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 from IPython.display import Markdown, display
 
-from lib import evaluation, figures
+from lib import evaluation, figures, runs
 from lib.backend import keras
+from lib.models import build
+from lib.settings import check
 from lib.training import OneLineAnEpoch
 
 ZOOM = 160  # side of a decoded image on the screen, in pixels, at least
@@ -101,6 +104,25 @@ def numbers(found: dict) -> Markdown:
     if any(name.startswith("emd_") and value < 0 for name, value in found["metrics"].items()):
         table += "\n\n**A negative EMD estimate: the critic has failed, and the number says nothing.**"
     return Markdown(table)
+
+
+# ---- finished runs -------------------------------------------------------------------------------
+
+
+def opened(folder: Path):
+    """The trained model of a finished run; a judge whose network is not there stays untrained, as it draws nothing.
+
+    Raises:
+        ValueError: a saved network is not one of these settings, or holds code (a Lambda layer), which is never run.
+    """
+    result = runs.read_result(folder)
+    model = build(check({**result["settings"], "output_dir": ""}, folder.name), tuple(result["dataset"]["shape"]))
+    for name, network in model.networks.items():
+        saved = folder / "model" / f"{name}.keras"
+        if saved.exists() or name not in ("discriminator", "critic"):
+            loaded = keras.models.load_model(saved, compile=False, safe_mode=True)
+            network.set_weights(loaded.get_weights())
+    return model
 
 
 # ---- widgets -------------------------------------------------------------------------------------
