@@ -85,11 +85,10 @@ def effort(model, dataset, settings) -> dict:
     """What the training took: "steps" of each optimizer by what it updates, and "images_seen" in all epochs."""
     if isinstance(model, VAE):
         steps = {"vae": model.optimizer.iterations}
-    else:
+    else:  # the judge first: it sees real images at each of its steps
         steps = {model.judge.name: model.judge_optimizer.iterations, "generator": model.generator_optimizer.iterations}
-    size = step_size(settings)
-    images_seen = len(dataset.x_train) // size * size * settings.epochs
-    return {"steps": {name: int(count) for name, count in steps.items()}, "images_seen": images_seen}
+    steps = {name: int(count) for name, count in steps.items()}
+    return {"steps": steps, "images_seen": next(iter(steps.values())) * settings.batch_size}
 
 
 def train(model, dataset, settings, callbacks=()) -> dict[str, list[float]]:

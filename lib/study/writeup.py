@@ -376,7 +376,7 @@ class Page:
             "stand_ins": used and f"These runs used {used}: their numbers give no verdict on the write-up's claims.",
             "stale": stale
             and f"{len(stale)} of {len(self.entries)} runs are by an earlier version of the code ({stale[0].cause}); "
-            "`latent-report run` makes them anew.",
+            "the command latent-report run makes them anew.",
             "gaps": gaps and f"{len(gaps)} of {len(self.entries)} runs are not done; their places are marked below.",
             "strip": strip(self.done),
             "strip_note": "Samples at the largest latent dimension, smallest width: the first ones drawn, not picked.",
@@ -406,7 +406,7 @@ class Page:
         if earlier := sum(entry.state == "unscored" for entry in self.done):
             sentences.append(
                 f"The numbers of {earlier} runs are by an earlier version of the code; "
-                "`latent-report evaluate` computes them anew."
+                "the command latent-report evaluate computes them anew."
             )
         if any("evaluated" in entry.result for entry in self.done):
             sentences.append("Numbers were computed anew after training; a run's notebook shows those of its own day.")

@@ -104,7 +104,7 @@ function curve(run, limits, epochs) {
   const svg = shape("svg", { viewBox: "0 0 520 300", role: "img", "aria-label": `${run.curve.label} of ${run.label} by epoch, from ${run.curve.values[0]} to ${run.curve.values.at(-1)}` });
   const [X, Y] = axes(svg, [1, epochs], limits, "epoch", `${run.curve.label} (${run.curve.unit}); dashed: validation`, { left: 62, top: 28, width: 440, height: 220 });
   const path = (values) => values.map((value, i) => `${i ? "L" : "M"}${X(i + 1).toFixed(1)} ${Y(value).toFixed(1)}`).join("");
-  for (const level of run.curve.levels) {
+  for (const level of run.curve.levels.filter(({ value }) => value >= limits[0] && value <= limits[1])) {
     shape("line", { x1: 62, x2: 502, y1: Y(level.value), y2: Y(level.value), stroke: "var(--soft)", "stroke-dasharray": "2 3" }, svg);
     shape("text", { class: "tick", x: 500, y: Y(level.value) - 4, "text-anchor": "end" }, svg, level.label);
   }
@@ -120,7 +120,11 @@ function compare() {
   const draw = () => {
     const chosen = sides.map((side) => study.runs.find((run) => run.name === side.value));
     const alike = chosen[0].curve.label === chosen[1].curve.label;
-    const reached = (runs) => padded(runs.flatMap((run) => [...run.curve.values, ...(run.curve.validation || []), ...run.curve.levels.map((level) => level.value)]));
+    const reached = (runs) => { // a level far off would flatten the curves
+      const [low, high] = padded(runs.flatMap((run) => [...run.curve.values, ...(run.curve.validation || [])]));
+      const near = runs.flatMap((run) => run.curve.levels.map((level) => level.value)).filter((value) => value > 2 * low - high && value < 2 * high - low);
+      return padded([low, high, ...near]);
+    };
     const epochs = Math.max(...chosen.map((run) => run.curve.values.length), 2);
     panels.replaceChildren(...chosen.map((run) => {
       const panel = document.createElement("div"), title = document.createElement("p"), name = document.createElement("b");
@@ -155,12 +159,14 @@ function scatter() {
     const [x, y] = choices.map((choice) => choice.value), value = (run, name) => run.metrics[name] ?? run.settings[name];
     const runs = study.runs.filter((run) => Number.isFinite(value(run, x)) && Number.isFinite(value(run, y)));
     note.textContent = `${runs.length} of ${study.runs.length} runs`;
-    const svg = shape("svg", { viewBox: "0 0 760 420", role: "group", "aria-label": `${study.labels[y]} over ${study.labels[x]}, ${runs.length} runs` });
+    const wide = panel.clientWidth > 560, width = wide ? 760 : 380; // the legend stands beside, or below
+    const kinds = [...new Map(runs.map((run) => [`${run.model.toUpperCase()}, ${run.family}`, run])).entries()];
+    const svg = shape("svg", { viewBox: `0 0 ${width} ${wide ? 420 : 400 + 22 * Math.ceil(kinds.length / 2)}`, role: "group", "aria-label": `${study.labels[y]} over ${study.labels[x]}, ${runs.length} runs` });
     if (!runs.length) {
-      shape("text", { x: 380, y: 200, "text-anchor": "middle" }, svg, "No run has both numbers.");
+      shape("text", { x: width / 2, y: 200, "text-anchor": "middle" }, svg, "No run has both numbers.");
       return panel.replaceChildren(svg);
     }
-    const [X, Y] = axes(svg, padded(runs.map((run) => value(run, x))), padded(runs.map((run) => value(run, y))), study.labels[x], study.labels[y], { left: 70, top: 30, width: 560, height: 330 });
+    const [X, Y] = axes(svg, padded(runs.map((run) => value(run, x))), padded(runs.map((run) => value(run, y))), study.labels[x], study.labels[y], { left: wide ? 70 : 44, top: 30, width: wide ? 560 : 320, height: 330 });
     for (const run of runs) {
       const link = shape("a", { href: run.page, "aria-label": `${run.label}: ${study.labels[x]} ${Number(value(run, x).toPrecision(4))}, ${study.labels[y]} ${Number(value(run, y).toPrecision(4))}` }, svg);
       const at = { cx: X(value(run, x)), cy: Y(value(run, y)) };
@@ -168,12 +174,11 @@ function scatter() {
         : shape("rect", { class: "dot", x: at.cx - 6, y: at.cy - 6, width: 12, height: 12, fill: COLOURS[run.model] }, link);
       shape("title", {}, dot, link.getAttribute("aria-label"));
     }
-    const kinds = [...new Map(runs.map((run) => [`${run.model.toUpperCase()} on ${run.family}`, run])).entries()];
     kinds.forEach(([name, run], i) => {
-      const at = { cx: 646, cy: 44 + 22 * i };
+      const at = wide ? { cx: 646, cy: 44 + 22 * i } : { cx: 20 + 180 * (i % 2), cy: 412 + 22 * Math.floor(i / 2) };
       if (run.family === "MNIST") shape("circle", { cx: at.cx, cy: at.cy, r: 6, fill: COLOURS[run.model] }, svg);
       else shape("rect", { x: at.cx - 5, y: at.cy - 5, width: 10, height: 10, fill: COLOURS[run.model] }, svg);
-      shape("text", { x: at.cx + 12, y: at.cy + 4 }, svg, name.replace(" on ", ", "));
+      shape("text", { x: at.cx + 12, y: at.cy + 4 }, svg, name);
     });
     panel.replaceChildren(svg);
   };
@@ -182,7 +187,7 @@ function scatter() {
 }
 
 function table() {
-  const grid = one("#all-runs");
+  const grid = one("#runs-table");
   if (!grid) return;
   const body = one("tbody", grid), rows = all("tr", body), filter = one("#filter"), count = one("#filtered");
   const texts = rows.map((row) => row.textContent.toLowerCase());
