@@ -389,7 +389,7 @@ class Shelf:
 
         box = ipywidgets.Output()
         pick = ipywidgets.Dropdown(
-            options=dict.fromkeys([*studies(), self.study]), value=self.study, description="study"
+            options=list(dict.fromkeys([*studies(), self.study])), value=self.study, description="study"
         )
         pick.observe(lambda change: self.open(change["new"]), "value")
 
@@ -477,6 +477,7 @@ class Shelf:
 
         def fill():
             pick.options = tuple(self.runs)
+            pick.value = pick.options[0]
 
         pick.observe(redraw, "value")
         self.watchers.append(fill)

@@ -24,7 +24,7 @@ notebooks:
 figures:
   - number: 1
     section: VAE / MNIST / Original
-    kind: [layers, loss, gallery, reconstructions, latent_map, plane]
+    kind: [layers, loss, gallery, reconstructions, latent_map]
     runs: [{{vae_mnist: {{latent_dim: 2}}}}]
     caption: "As in [fig:2] {EVIL}"
   - {{number: 2, kind: [jsd, gallery], runs: [{{gan_mnist: {{latent_dim: 2}}}}, {{gan_mnist: {{latent_dim: 3}}}}]}}
@@ -53,6 +53,14 @@ def written(folder, name="out"):
             kept |= tour.compressed(plane) | {"plane": grid.reshape(-1, height, width, channels)}
         np.savez(run.folder / tour.FILE, **kept)
     return study
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_self_test():
+    """The estimators' self-test takes a minute and has a page of its own kind only in its numbers."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(report, "write_self_test", lambda folder: folder.mkdir(exist_ok=True))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +214,8 @@ def test_keyboard_only(opened, address):
 
 
 def test_a_film_shows_the_epoch_that_is_chosen(opened, address):
+    from playwright.sync_api import expect
+
     page = opened(address)
     view = page.locator(".film-view").first
     seen = []
@@ -214,7 +224,8 @@ def test_a_film_shows_the_epoch_that_is_chosen(opened, address):
         seen.append(view.screenshot())
     assert len(set(seen)) == 3
     page.locator(".film button").first.click()  # from the last epoch it starts over
-    page.wait_for_function("document.querySelector('.film output').textContent === 'epoch 12'")
+    for epoch in ("epoch 4", "epoch 12"):
+        expect(page.locator(".film output").first).to_have_text(epoch, timeout=60_000)
 
 
 def test_the_decoded_image_follows_the_pointer(opened, address, tmp_path):
@@ -306,7 +317,8 @@ def test_printed_on_a4_no_picture_is_cut(opened, address, tmp_path):
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     sizes = page.evaluate(
-        "[...document.querySelectorAll('main img')].map(image => [image.getBoundingClientRect(), image.alt])"
+        "[...document.querySelectorAll('main img')].filter(image => !image.closest('.needs-script'))"
+        ".map(image => [image.getBoundingClientRect(), image.alt])"
         ".map(([box, alt]) => [box.left, box.right, box.height, alt])"
     )
     for left, right, height, alt in sizes:
@@ -326,9 +338,8 @@ def test_with_assets_the_page_is_light_and_images_are_found(opened, tmp_path):
     assert (study.folder / "index.html").stat().st_size < whole / 2
     assert not (study.folder / "assets" / "old.png").exists()
     page = opened((study.folder / "index.html").as_uri(), allowed=[(study.folder / "assets").as_uri()])
-    page.evaluate("document.querySelectorAll('img').forEach(image => { image.loading = 'eager'; })")
-    page.wait_for_function("[...document.images].every(image => image.complete)")
-    assert page.evaluate("[...document.images].every(image => image.naturalWidth)")
+    load = "image => { image.loading = 'eager'; return image.decode(); }"
+    page.evaluate(f"Promise.all([...document.images].map({load})).then(() => true)")  # fails where one is not found
 
 
 def test_scripts_and_formulas_of_the_pages_are_small_and_understood():

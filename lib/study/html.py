@@ -54,7 +54,7 @@ class Renderer(IPythonRenderer):
         return formula(body)
 
     def block_math(self, body):
-        return f'<div class="math-block">{formula(body, "block")}</div>'
+        return f'<div class="math-block" tabindex="0" role="group" aria-label="Formula">{formula(body, "block")}</div>'
 
     def link(self, text, url, title=None):
         return super().link(text, url, title) if url.startswith(("https:", "http:", "#")) else text

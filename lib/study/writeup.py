@@ -830,7 +830,7 @@ class Page:
     def conclusion(self) -> Piece:
         """The write-up's claims: an overview, then each with its numbers, rule and verdict."""
         rows = [self._row(one.claim.number, one.claim.text, one.word, one.points_to or "–") for one in self.verdicts]
-        head = ("", "claim", "verdict", "numbers point to")
+        head = ("no.", "claim", "verdict", "numbers point to")
         overview = self.parts.table(head, rows, tally(self.verdicts), self._classifier(self.done))
         return Piece(overview + self.parts.claims([self._claim(one) for one in self.verdicts]))
 
