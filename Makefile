@@ -4,7 +4,7 @@ STUDY ?= homework
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test test-all lint report lab lock clean
+.PHONY: demo test test-all lint report lab bench lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(INSTALLED)
@@ -25,6 +25,10 @@ report: $(INSTALLED)
 
 lab: $(INSTALLED)
 	$(BIN)/jupyter lab notebooks
+
+bench: $(INSTALLED) # beside PyTorch and JAX; half an hour, on a machine that does nothing else
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[bench]'
+	for part in training studies scale page; do $(BIN)/python benchmarks/$$part.py || exit; done
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; choose one: make PYTHON=python3.12")'

@@ -53,13 +53,17 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--no-report", action="store_true", help="do not build the report")
     run.add_argument("--strict", action="store_true", help="exit 1 when the report has gaps")
 
+    _assets(run)
+
     evaluate = _command(commands, "evaluate", _evaluate, "compute the numbers of finished runs anew, without training")
     _engine(evaluate)
     evaluate.add_argument("--no-report", action="store_true", help="do not rebuild the report")
     evaluate.set_defaults(fail_fast=False, strict=False, force=False)
+    _assets(evaluate)
 
     report = _command(commands, "report", _report, "rebuild only the HTML")
     report.add_argument("--strict", action="store_true", help="exit 1 when the report has gaps")
+    _assets(report)
     status = _command(commands, "status", _status, "a table of the runs and their states")
     status.add_argument("--json", action="store_true", help="for programs")
     export = _command(commands, "export", _export, "write a YAML file a run, and a run.sh of plain papermill lines")
@@ -70,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     datasets.add_argument("name", nargs="?", metavar="NAME|PATH")
     datasets.set_defaults(command=_data)
     return parser
+
+
+def _assets(command) -> None:
+    command.add_argument(
+        "--assets", action="store_true", help="the report's images as files beside the page, loaded when looked at"
+    )
 
 
 def _command(commands, name: str, function, help_text: str) -> argparse.ArgumentParser:
@@ -210,7 +220,7 @@ def _execute(study, todo, trained, options, head: str) -> int:
     """
     if not todo:
         print(head, flush=True)
-        return 0 if options.no_report else _build(study, options.strict, only_new=True)
+        return 0 if options.no_report else _build(study, options, only_new=True)
     from contextlib import ExitStack
 
     from lib import data, runs
@@ -249,22 +259,22 @@ def _execute(study, todo, trained, options, head: str) -> int:
         print(f"latent-report: {name} failed: {cause}", file=sys.stderr)
     if options.no_report:
         return 1 if failed else 0
-    return _build(study, options.strict) or bool(failed)
+    return _build(study, options) or bool(failed)
 
 
-def _build(study, strict: bool, only_new: bool = False) -> int:
+def _build(study, options, only_new: bool = False) -> int:
     """Builds the report; with `only_new`, not when nothing that it shows has changed since it was last built."""
     from lib.settings import UserError
     from lib.study import freshness
 
-    key = freshness.key(study)
+    key = {**freshness.key(study), "assets": options.assets}
     if only_new and freshness.built(study) == key:
         print(f"report: {study.folder / 'index.html'}, as it was")
         return 0
     from lib.study import report
 
     try:
-        print(f"report: {report.build(study, strict=strict)}")
+        print(f"report: {report.build(study, strict=options.strict, assets=options.assets)}")
     except UserError as error:  # not status 2: the input was good
         print(f"latent-report: {error}", file=sys.stderr)
         return 1
@@ -274,7 +284,7 @@ def _build(study, strict: bool, only_new: bool = False) -> int:
 
 def _report(options) -> int:
     study = _study(options, check_data=False)
-    return _build(study, options.strict)
+    return _build(study, options)
 
 
 def _status(options) -> int:

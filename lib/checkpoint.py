@@ -8,7 +8,7 @@ import numpy as np
 from lib import runs
 from lib.backend import keras
 from lib.settings import UserError
-from lib.training import step_size
+from lib.training import step_size, steps_taken
 
 
 def state(model) -> list:
@@ -58,7 +58,7 @@ class Checkpoint(keras.callbacks.Callback):
         for name in ("fit", "first_step"):
             self.run.seconds.pop(name, None)
         if not found:
-            self.begin(0)
+            self.begin(model, 0)
             return 0
         facts, arrays = found
         for number, variable in enumerate(variables):
@@ -69,12 +69,12 @@ class Checkpoint(keras.callbacks.Callback):
         self.run.continued = [*facts["continued"], facts["epoch"]]
         (self.run.partial / "log.txt").write_text(facts["log"], encoding="utf-8")
         self.run.log(f"going on after epoch {facts['epoch']}")
-        self.begin(facts["epoch"])
+        self.begin(model, facts["epoch"])
         return facts["epoch"]
 
-    def begin(self, epoch: int) -> None:
+    def begin(self, model, epoch: int) -> None:
         """Starts the clocks; `epoch` are already done."""
-        self.first, self.start = epoch, time.perf_counter()
+        self.first, self.first_step, self.start = epoch, steps_taken(model), time.perf_counter()
         self.kept = self.said = self.start
 
     def on_train_batch_end(self, batch, logs=None):
@@ -95,7 +95,7 @@ class Checkpoint(keras.callbacks.Callback):
     def speed(self, done: int, now: float) -> dict:
         """Epochs done and in all, images a second and seconds left, at the pace of this process."""
         epochs, seconds, here = self.params["epochs"], now - self.start, done - self.first
-        images = (self.params["steps"] or 0) * step_size(self.run.settings) * here
+        images = (steps_taken(self.model) - self.first_step) * step_size(self.run.settings)
         return {
             "epoch": done,
             "epochs": epochs,

@@ -71,7 +71,7 @@ class Figure(figure.Figure):
         """The figure as an SVG, the same bytes each time."""
         file = io.BytesIO()
         with rc_context({"svg.hashsalt": "latent-report"}):
-            self.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+            self.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
         return file.getvalue()
 
     @property
@@ -452,6 +452,34 @@ def lines(
     _label_ends(axes, [(values[-1], name, c) for (name, values), c in zip(series.items(), LINES * 9, strict=False)])
     ends = ", ".join(f"{name} from {values[0]:.4g} to {values[-1]:.4g}" for name, values in series.items())
     drawn.alt = f"{ylabel} over {xlabel} from {x[0]:g} to {x[-1]:g}: {ends}"
+    return drawn
+
+
+@rc_context(STYLE)
+def points(groups: dict[str, Sequence[tuple[float, float]]], xlabel: str, ylabel: str) -> Figure:
+    """Two numbers over things of several kinds: a marker and a colour for each kind, named beside.
+
+    Args:
+        groups: places [N, 2] by kind.
+    """
+    drawn = Figure(figsize=(7.6, 4.2))
+    drawn.subplots_adjust(left=0.1, right=0.8, bottom=0.13, top=0.96)
+    axes = drawn.add_subplot()
+    for (name, places), colour, marker in zip(
+        groups.items(), LINES * len(groups), "osD^vP" * len(groups), strict=False
+    ):
+        axes.scatter(*zip(*places, strict=True), s=40, color=colour, marker=marker, label=name, edgecolors="white")
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    if groups:
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.2)
+    every = [place for places in groups.values() for place in places]
+    drawn.alt = f"{len(every)} points of {len(groups)} kinds, {ylabel} over {xlabel}"
+    if every:
+        spans = [
+            f"{name} from {min(side):.4g} to {max(side):.4g}"
+            for name, side in zip((xlabel, ylabel), zip(*every, strict=True), strict=True)
+        ]
+        drawn.alt += ": " + ", ".join(spans)
     return drawn
 
 

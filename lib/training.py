@@ -112,6 +112,11 @@ def step_size(settings) -> int:
     return settings.batch_size * getattr(settings, "n_critic", 1)
 
 
+def steps_taken(model) -> int:
+    """Calls of `train_step` since the model was built."""
+    return int((model.optimizer or model.generator_optimizer).iterations)
+
+
 def even_size(count: int, most: int) -> int:
     """The size of equal batches of at most `most` that leaves out less than one image a batch."""
     return count // -(-count // most)
@@ -121,11 +126,10 @@ def effort(model, dataset, settings) -> dict:
     """What the training took: "steps" of each optimizer by what it updates, and "images_seen" in all epochs."""
     if isinstance(model, VAE):
         steps = {"vae": model.optimizer.iterations}
-    else:
+    else:  # the judge first: it sees real images at each of its steps
         steps = {model.judge.name: model.judge_optimizer.iterations, "generator": model.generator_optimizer.iterations}
-    size = step_size(settings)
-    images_seen = len(dataset.x_train) // size * size * settings.epochs
-    return {"steps": {name: int(count) for name, count in steps.items()}, "images_seen": images_seen}
+    steps = {name: int(count) for name, count in steps.items()}
+    return {"steps": steps, "images_seen": next(iter(steps.values())) * settings.batch_size}
 
 
 def train(model, dataset, settings, callbacks=(), checkpoint=None) -> dict[str, list[float]]:
@@ -179,8 +183,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):  # Keras' batch is a block of ours
-        optimizer = self.model.optimizer or self.model.generator_optimizer
-        self._check(logs, f"within {int(optimizer.iterations)} steps")
+        self._check(logs, f"within {steps_taken(self.model)} steps")
 
     def on_epoch_end(self, epoch, logs=None):
         self._check(logs, "on validation images")

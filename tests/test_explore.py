@@ -35,7 +35,7 @@ def test_every_control_changes_its_picture(settings, in_lab, notebook, latent_di
     move, sample, walk = tab.children
     sliders = children(move, ipywidgets.FloatSlider)
     assert len(sliders) == min(latent_dim, explore.SLIDERS)
-    assert len(children(move, ipywidgets.Image)) == (2 if notebook.startswith("vae") else 1)
+    assert len(children(move, ipywidgets.Image)) == 1
     for part, control in ((move, sliders[-1]), (sample, children(sample, ipywidgets.BoundedIntText)[0])):
         before = [picture.value for picture in children(part, ipywidgets.Image)]
         control.value = 2

@@ -1,31 +1,44 @@
 """An executed notebook -> one HTML page that holds everything and asks the network for nothing: own nbconvert template.
 
-Markdown's raw HTML comes out as text, formulas become pictures, and the HTML that cells put out is sanitised (the
-report's own pieces are escaped where they are made). The page's policy forbids scripts and requests all the same.
+Markdown's raw HTML comes out as text, formulas become MathML, and the HTML that cells put out is sanitised (the
+report's own pieces are escaped where they are made). The page's policy forbids every request, and every script but the
+page's own, which it knows by digest.
 """
 
 import base64
-import io
+import hashlib
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from html import escape
 from pathlib import Path
+from xml.etree import ElementTree
 
+import latex2mathml.converter
 import nbformat
 from jinja2 import pass_context
-from matplotlib import rc_context
-from matplotlib.font_manager import FontProperties
-from matplotlib.mathtext import math_to_image
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 TEMPLATE = Path(__file__).parent / "template"
-STYLES = ("page.css", "report.css")
+STYLES = ("colours.css", "page.css", "report.css")
+SCRIPTS = ("page.js", "report.js")
+MATHML = "{http://www.w3.org/1998/Math/MathML}"
+MATH_ATTRIBUTES = {"display", "mathvariant", "stretchy", "fence", "form", "lspace", "rspace", "width", "linethickness"}
+MATH_ATTRIBUTES |= {
+    "minsize",
+    "maxsize",
+    "accent",
+    "displaystyle",
+    "columnalign",
+    "rowspacing",
+    "separator",
+    "scriptlevel",
+}
 
 
 class Renderer(IPythonRenderer):
-    """Markdown to HTML: raw HTML escaped, no harmful links, headings with ids, formulas as pictures."""
+    """Markdown to HTML: raw HTML escaped, no harmful links, headings with ids, formulas as MathML."""
 
     def __init__(self):
         super().__init__(escape=True, allow_harmful_protocols=False)
@@ -41,7 +54,7 @@ class Renderer(IPythonRenderer):
         return formula(body)
 
     def block_math(self, body):
-        return f'<p class="math-block">{formula(body, 1.15)}</p>'
+        return f'<div class="math-block" tabindex="0" role="group" aria-label="Formula">{formula(body, "block")}</div>'
 
     def link(self, text, url, title=None):
         return super().link(text, url, title) if url.startswith(("https:", "http:", "#")) else text
@@ -51,16 +64,23 @@ class Renderer(IPythonRenderer):
 
 
 @lru_cache(maxsize=1000)
-def formula(tex: str, size: float = 1.0) -> str:
-    """A formula as an inline picture; as its TeX where matplotlib's mathtext does not know it."""
-    file = io.BytesIO()
+def formula(tex: str, display: str = "inline") -> str:
+    """A formula as MathML; as its TeX where that is not understood, or would be more than a formula."""
     try:
-        with rc_context({"mathtext.fontset": "cm", "svg.hashsalt": "latent-report"}):
-            math_to_image(f"${' '.join(tex.split())}$", file, FontProperties(size=12 * size), dpi=72, format="svg")
-    except ValueError:
-        return f"<code>{escape(tex)}</code>"
-    source = base64.b64encode(file.getvalue()).decode()
-    return f'<img class="math" src="data:image/svg+xml;base64,{source}" alt="{escape(tex)}">'
+        markup = latex2mathml.converter.convert(
+            tex.strip().replace("<", r"\lt ").replace(">", r"\gt "), display=display
+        )
+        nodes = list(ElementTree.fromstring(markup).iter())  # the converter lets `<` through as it is
+    except Exception:  # it has a dozen of its own, and IndexError beside them
+        nodes = []
+    harmless = all(node.tag.startswith(MATHML) and MATH_ATTRIBUTES.issuperset(node.attrib) for node in nodes)
+    return markup if nodes and harmless else f"<code>{escape(tex)}</code>"
+
+
+@cache
+def joined(*names: str) -> str:
+    """Files of the template, one after the other."""
+    return "\n".join((TEMPLATE / name).read_text(encoding="utf-8") for name in names)
 
 
 class Exporter(HTMLExporter):
@@ -82,18 +102,23 @@ def without_styles(markup: str) -> str:
     return re.sub(r"<(style|script)\b.*?</\1\s*>", "", markup, flags=re.DOTALL | re.IGNORECASE)
 
 
-def render(notebook: nbformat.NotebookNode, title: str, code: bool = True, home: str = "") -> str:
+def render(
+    notebook: nbformat.NotebookNode, title: str, code: bool = True, home: str = "", home_name: str = "Report"
+) -> str:
     """A notebook's page.
 
     Args:
         title: of the browser's window.
         code: show the code cells; else only what they put out, unsanitised, as for the report.
         home: the address of a link back, or "".
+        home_name: the words of that link.
     """
     notebook = nbformat.from_dict(notebook)
     notebook.metadata.pop("widgets", None)  # nbconvert fails where the widgets' state was not kept
-    css = "\n".join((TEMPLATE / name).read_text(encoding="utf-8") for name in STYLES)
-    page = {"title": title, "css": css, "home": home, "code": "shown" if code else "hidden"}
+    script = "\n" + joined(*SCRIPTS if not code else SCRIPTS[:1])
+    digest = "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = {"title": title, "css": joined(*STYLES), "script": script, "digest": digest, "home": home}
+    page |= {"home_name": home_name, "code": "shown" if code else "hidden"}
     markup, _ = Exporter().from_notebook_node(notebook, resources={"page": page})
     return markup.replace("<!--contents-->", contents(markup))
 

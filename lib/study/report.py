@@ -4,9 +4,17 @@ notebooks/report.ipynb is executed by papermill, with the pieces that `writeup` 
 every run's own notebook.
 """
 
+import base64
 import csv
+import hashlib
 import io
+import json
 import logging
+import os
+import re
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -16,10 +24,13 @@ from typing import Any
 import nbformat
 import psutil
 
-from lib import runs
+from lib import runs, tour
 from lib.settings import UserError
-from lib.study import html, kernel, plan
-from lib.study.writeup import Entry, entries
+from lib.study import claims, html, kernel, plan
+from lib.study.writeup import Entry, by_setting, entries, finished, listed, parts, strip, tally
+
+HEAVY = 15e6  # bytes of a page
+TOURED = 40  # settings at most: about half a second each
 
 
 class IncompleteError(UserError):
@@ -28,31 +39,126 @@ class IncompleteError(UserError):
     status = 1
 
 
-def build(study: plan.Study, strict: bool = False) -> Path:
+def build(study: plan.Study, strict: bool = False, assets: bool = False) -> Path:
     """Writes a study's results.csv, report.ipynb, notebooks/*.html and index.html; returns the latter.
+
+    Args:
+        assets: heavy images as files in assets/, loaded when they come into view, instead of all in the one page.
 
     Raises:
         IncompleteError: `strict`, and some run is not done; the report is built all the same.
-        UserError: the folder cannot be written to, or the report's notebook failed.
+        UserError: the folder cannot be written to, the report's notebook failed, or the page lacks a figure or has a
+            link that leads nowhere; an earlier page is left as it was.
     """
     page = study.folder / "index.html"
     try:
         study.folder.mkdir(parents=True, exist_ok=True)
-        notebook = execute(study)
         found = entries(study)
+        decode(found)
+        notebook = execute(study)
         runs.write_aside(study.folder / "results.csv", results_csv(found))
         runs.write_aside(study.folder / "report.ipynb", nbformat.writes(notebook))
         for one in found:
             if one.result:
                 write_notebook(one, study.folder / "notebooks")
         write_self_test(study.folder / "notebooks")
-        runs.write_aside(page, html.render(notebook, study.title, code=False))
+        at_home = study.folder.parent == plan.REPORTS_DIR
+        home = {"home": "../index.html", "home_name": "All studies"} if at_home else {}
+        markup = html.render(notebook, study.title, code=False, **home)
+        checked(markup, study)
+        markup, kept = beside(markup, study.folder / "assets") if assets else (markup, set())
+        runs.write_aside(page, markup)
+        for path in (study.folder / "assets").glob("*"):  # of an earlier page
+            if path.name not in kept:
+                path.unlink()
+        runs.write_aside(study.folder / "summary.json", json.dumps(summary(study, found)))
+        if at_home:
+            landing(study.folder.parent)
+        if len(markup) > HEAVY:
+            print(
+                f"{page.name} has {len(markup) / 1e6:.0f} MB; with --assets its images are files, loaded when looked at"
+            )
     except OSError as error:
         raise UserError(f"{study.folder}: the report cannot be written ({error.strerror or error})") from None
     gaps = [one.name for one in found if not one.result]
     if strict and gaps:
         raise IncompleteError(f"{page}: built, but {len(gaps)} of {len(found)} runs are not done, first {gaps[0]}")
     return page
+
+
+def decode(found: Sequence[Entry]) -> None:
+    """Has networks decode what their runs did not keep: of each setting the first seed, in a process of its own."""
+    firsts = [group[0] for group in by_setting(finished(found))][:TOURED]
+    folders = [str(one.planned.folder) for one in firsts if tour.missing(one.planned.folder)]
+    if not folders:
+        return
+    print(f"decoding walks and planes of {len(folders)} runs", flush=True)
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, "-m", "lib.tour", *folders], cwd=runs.ROOT, env=environment, check=False)
+    if done.returncode:
+        print(f"walks and planes are left out: their process ended with status {done.returncode}", file=sys.stderr)
+
+
+def checked(markup: str, study: plan.Study) -> None:
+    """Raises UserError where a page lacks one of its study's figures, has one twice, or links to a place it has not."""
+    ids = re.findall(r'\sid="([^"]+)"', markup)
+    wrong = [f"Figure {one.number}" for one in study.figures if ids.count(f"fig-{one.number}") != 1]
+    if wrong:
+        raise UserError(f"{study.path}: the report must show each figure once; not so {', '.join(wrong)}")
+    if dangling := sorted(set(re.findall(r'\shref="#([^"]+)"', markup)) - set(ids)):
+        raise UserError(f"{study.path}: the report has links that lead nowhere: {', '.join(dangling[:5])}")
+
+
+def beside(markup: str, folder: Path) -> tuple[str, set[str]]:
+    """Moves a page's heavy images into files, each once; returns the page and the files' names."""
+    folder.mkdir(exist_ok=True)
+    names: dict[str, str] = {}
+
+    def moved(found: re.Match) -> str:
+        form, content = found.groups()
+        if content not in names:
+            name = f"{hashlib.sha256(content.encode()).hexdigest()[:20]}.{form.removesuffix('+xml')}"
+            if not (folder / name).exists():
+                runs.write_aside(folder / name, base64.b64decode(content))
+            names[content] = name
+        return f'loading="lazy" src="assets/{names[content]}"'
+
+    markup = re.sub(r'\bsrc="data:image/([a-z+]+);base64,([A-Za-z0-9+/=]{4000,})"', moved, markup)
+    return markup, set(names.values())
+
+
+def summary(study: plan.Study, found: Sequence[Entry]) -> dict:
+    """What the list of studies says of one."""
+    done = finished(found)
+    return {
+        "title": study.title,
+        "runs": len(found),
+        "done": len(done),
+        "data": listed(one.data for one in done) or "no data yet",
+        "trained": runs.duration(sum(one.result["seconds"].get("fit", 0) for one in done)),
+        "built": time.strftime("%Y-%m-%d"),
+        "tally": tally(claims.verdicts([one.result for one in done])),
+        "strip": [one["picture"] for one in strip(done, 120)],
+    }
+
+
+def landing(folder: Path) -> Path:
+    """Writes index.html over all studies in a folder that have a report; the latest first."""
+    found = []
+    for path in folder.glob("*/summary.json"):
+        with suppress(OSError, ValueError):
+            if (path.parent / "index.html").is_file():
+                found.append(
+                    (path.stat().st_mtime, json.loads(path.read_bytes()) | {"href": f"{path.parent.name}/index.html"})
+                )
+    studies = [one for _, one in sorted(found, key=lambda each: each[0], reverse=True)]
+    notebook = nbformat.v4.new_notebook()
+    output = nbformat.v4.new_output(
+        "display_data", {"text/html": f'<div class="report">{parts().landing(studies)}</div>'}
+    )
+    notebook.cells = [nbformat.v4.new_code_cell(outputs=[output])]
+    runs.write_aside(folder / "index.html", html.render(notebook, "Studies", code=False))
+    return folder / "index.html"
 
 
 def execute(study: plan.Study) -> nbformat.NotebookNode:

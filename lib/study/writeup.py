@@ -8,9 +8,13 @@ import base64
 import io
 import math
 import re
+import shlex
+import subprocess
+import time
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -20,8 +24,8 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from lib import figures, runs
-from lib.settings import NOTEBOOKS
+from lib import figures, runs, tour
+from lib.settings import NOTEBOOKS, UserError, notebook_defaults
 from lib.study import claims, plan
 from lib.study.published import Beside, beside
 
@@ -69,8 +73,10 @@ W1_NOTE = (
 HEADLINES = {"vae": "test_loss", "gan": "jsd_test", "wgan": "emd_test"}
 ALWAYS = ("latent_dim", "width", "seed", "network", "epochs", "batch_size", "learning_rate")
 OPTIMIZERS = {"vae": "Adam", "gan": "Adam", "clip": "RMSprop", "gp": "Adam"}
+CURVES = {"vae": ("loss", "nats per image"), "gan": ("jsd", "nats"), "wgan": ("emd", "critic's own units")}
 LEFT_OPEN = {10: ("width", "width"), 12: ("width", "width")}  # by the write-up, by figure: words and setting
 LEFT_OPEN |= {15: ("latent dimension", "latent_dim"), 17: ("latent dimension", "latent_dim")}
+VERSIONS = ("Python", *runs.PACKAGES)
 GALLERY = 36  # images; the first 36 samples come from the fixed latents
 
 
@@ -79,19 +85,26 @@ GALLERY = 36  # images; the first 36 samples come from the fixed latents
 
 @dataclass(frozen=True)
 class Entry:
-    """A planned run and, when it is done, what it left; `result` is None otherwise."""
+    """A planned run and, when it was finished, what it left; `result` is None otherwise.
+
+    A run of earlier code or versions, but of these settings and data, is shown too: its state stays "stale".
+    """
 
     planned: plan.PlannedRun
     state: str
     cause: str
     result: dict | None = None
     history: dict[str, list[float]] = field(default_factory=dict)
-    samples: dict[str, Any] = field(default_factory=dict)
 
     name = property(lambda self: self.planned.name)
     settings = property(lambda self: self.planned.settings)
     model = property(lambda self: self.settings.model)
     metrics = property(lambda self: self.result["metrics"] if self.result else {})
+
+    @property
+    def samples(self) -> dict[str, Any]:
+        """The run's images by name, read when asked for: those of a thousand runs together would fill the memory."""
+        return _samples(self.planned.folder) if self.result else {}
 
     @property
     def family(self) -> str:
@@ -116,19 +129,40 @@ class Entry:
         return f"{self.data} ({f'stand-in for {self.family}' if self.stand_in else 'canonical'}{digest})"
 
 
+@lru_cache(maxsize=4)
+def _samples(folder: Path) -> dict[str, Any]:
+    return runs.read_samples(folder)
+
+
 def entry(planned: plan.PlannedRun) -> Entry:
     """Reads a run's folder; one that cannot be read counts as stale."""
     folder = planned.folder
     state, cause = runs.state(folder, planned.settings)
     found = ()
-    if state in ("done", "unscored"):
+    if state in ("done", "unscored", "stale"):
         try:
-            found = runs.read_result(folder), runs.read_history(folder), runs.read_samples(folder)
+            found = runs.read_result(folder), runs.read_history(folder)
+            if zipfile.ZipFile(folder / "samples.npz").testzip():
+                raise zipfile.BadZipFile("samples.npz is damaged")
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            state, cause = "stale", f"cannot be read ({type(error).__name__}: {error})"
+            state, cause, found = "stale", f"cannot be read ({type(error).__name__}: {error})", ()
+        if state == "stale" and found and not same_work(cause, found[0], planned.settings):
+            found = ()
     for path in (folder.parent, runs.ROOT):  # of this machine, no reader's concern
         cause = cause.replace(f"{path}/", "")
     return Entry(planned, state, cause, *found)
+
+
+def same_work(cause: str, result: dict, settings) -> bool:
+    """Whether a stale run is whole, and its settings and data are the planned ones: only code or versions have changed.
+
+    Args:
+        cause: names the first difference of the keys, in which the data come first.
+    """
+    excluded = {"output_dir", "dataset", *runs.EVALUATION_SETTINGS}
+    planned = settings.model_dump(exclude=excluded)
+    trained = {name: value for name, value in result["settings"].items() if name not in excluded}
+    return cause.startswith(("notebook changed", "sources.", "versions.")) and trained == planned
 
 
 def entries(study: plan.Study) -> list[Entry]:
@@ -205,18 +239,22 @@ def label(metric: str) -> str:
 # ---- pictures ------------------------------------------------------------------------------------
 
 
-def picture(image: bytes, kind: str, size: tuple[int, int], alt: str, pixels: bool = False) -> dict:
-    """What parts.html.j2 needs to show an image: a data URL, its size in CSS pixels, and its text."""
-    source = f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
-    return {"src": source, "width": size[0], "height": size[1], "alt": alt, "pixels": pixels}
+def picture(image: bytes, form: str, size: tuple[int, int], alt: str, kind: str = "pixels") -> dict:
+    """What parts.html.j2 needs to show an image: a data URL, its size in CSS pixels, its text.
+
+    Args:
+        kind: "pixels" (enlarged by whole pixels), "chart" (inverted on dark pages) or "paper" (always on white).
+    """
+    source = f"data:image/{form};base64,{base64.b64encode(image).decode()}"
+    return {"src": source, "width": size[0], "height": size[1], "alt": alt, "kind": kind}
 
 
-def drawing(figure: figures.Figure, kind: str = "svg+xml") -> dict:
+def drawing(figure: figures.Figure, form: str = "svg+xml", kind: str = "chart") -> dict:
     """A figure of lines as SVG, one of very many points or pixels as a PNG of few colours."""
-    if kind == "svg+xml":
-        return picture(figure.svg(), kind, figure.size, figure.alt)
+    if form == "svg+xml":
+        return picture(figure.svg(), form, figure.size, figure.alt, kind)
     few = Image.open(io.BytesIO(figure.png())).convert("RGB").quantize(128)
-    return picture(_png(few), "png", figure.size, figure.alt)
+    return picture(_png(few), "png", figure.size, figure.alt, kind)
 
 
 def tiles(images, columns: int, alt: str, width: int = 350) -> dict:
@@ -224,7 +262,23 @@ def tiles(images, columns: int, alt: str, width: int = 350) -> dict:
     canvas = figures.mosaic(images, columns)
     image = Image.fromarray(canvas if images.shape[-1] == 3 else canvas[..., 0])
     scale = max(1, round(width / canvas.shape[1]))
-    return picture(_png(image), "png", (canvas.shape[1] * scale, canvas.shape[0] * scale), alt, pixels=True)
+    return picture(_png(image), "png", (canvas.shape[1] * scale, canvas.shape[0] * scale), alt)
+
+
+def frames(grids, alt: str) -> dict:
+    """Galleries [E, N, H, W, C] side by side, each as wide as the others.
+
+    Grey ones as they are; colours at twice the size as WebP, which keeps less colour than brightness: half the bytes.
+    """
+    strip = np.concatenate(
+        [np.pad(figures.mosaic(one, 6), ((0, 1), (0, 1), (0, 0)), constant_values=255) for one in grids], axis=1
+    )
+    height, width = strip.shape[:2]
+    if grids.shape[-1] == 1:
+        return picture(_png(Image.fromarray(strip[..., 0])), "png", (width, height), alt)
+    file = io.BytesIO()
+    Image.fromarray(strip.repeat(2, axis=0).repeat(2, axis=1)).save(file, "WEBP", quality=85, method=4)
+    return picture(file.getvalue(), "webp", (width, height), alt)
 
 
 def _png(image: Image.Image) -> bytes:
@@ -246,6 +300,19 @@ class Piece(str):
         return f"<{len(self)} characters of HTML>"
 
 
+def parts():
+    """The macros of parts.html.j2."""
+    loader = jinja2.FileSystemLoader(TEMPLATE)
+    return jinja2.Environment(loader=loader, autoescape=True).get_template("parts.html.j2").module
+
+
+def tally(verdicts: Sequence[claims.Verdict]) -> str:
+    """The verdicts in one sentence."""
+    words = [one.word for one in verdicts]
+    counts = [f"{words.count(word)} {word}" for word in claims.WORDS if word in words]
+    return f"Of the write-up's {len(words)} claims: {', '.join(counts)}."
+
+
 class Page:
     """A study's report in pieces; each method returns one, for a notebook cell to show.
 
@@ -261,12 +328,38 @@ class Page:
         self.by_name = {entry.name: entry for entry in self.entries}
         self.done = [entry for entry in self.entries if entry.result]
         self.verdicts = claims.verdicts([entry.result for entry in self.done])
-        loader = jinja2.FileSystemLoader(TEMPLATE)
-        self.parts = jinja2.Environment(loader=loader, autoescape=True).get_template("parts.html.j2").module
+        self.seen, self.planes = self._seen(), {}
+        self.parts = parts()
 
     def _repr_html_(self) -> str:
         """JupyterLab gets the style here; the page has it in its head."""
-        return f"<style>{(TEMPLATE / 'report.css').read_text(encoding='utf-8')}</style>"
+        styles = [(TEMPLATE / name).read_text(encoding="utf-8") for name in ("colours.css", "report.css")]
+        return f"<style>{''.join(styles)}</style>"
+
+    def _seen(self) -> dict[str, list[int]]:
+        """The numbers of the figures that show a run, by its name."""
+        found: dict[str, list[int]] = {}
+        for one in self.study.figures:
+            for name in dict.fromkeys(name for panel in one.runs for name in panel):
+                found.setdefault(name, []).append(one.number)
+        return found
+
+    def _referred(self, text: str, where: str) -> list[dict]:
+        """A text in pieces, each `[fig:3]` of it a link to that figure.
+
+        Raises:
+            UserError: there is no such figure.
+        """
+        known = {one.number for one in self.study.figures}
+        pieces = []
+        for number, part in enumerate(re.split(r"\[fig:(\d+)\]", text)):
+            if number % 2 == 0:
+                pieces += [{"text": part}] * bool(part)
+            elif int(part) in known:
+                pieces.append({"text": f"Figure {part}", "href": f"#fig-{part}"})
+            else:
+                raise UserError(f"{self.study.path}: {where}: [fig:{part}] refers to no figure of this study")
+        return pieces
 
     # -- title
 
@@ -275,13 +368,17 @@ class Page:
         return Piece(self.parts.title(self.study, self._facts()))
 
     def _facts(self) -> dict:
+        stale = [entry for entry in self.done if entry.state == "stale"]
         gaps = [entry for entry in self.entries if not entry.result]
         used = listed(sorted({f"{entry.data} in place of {entry.family}" for entry in self.done if entry.stand_in}))
         return {
             "sentences": self._sentences(),
             "stand_ins": used and f"These runs used {used}: their numbers give no verdict on the write-up's claims.",
+            "stale": stale
+            and f"{len(stale)} of {len(self.entries)} runs are by an earlier version of the code ({stale[0].cause}); "
+            "the command latent-report run makes them anew.",
             "gaps": gaps and f"{len(gaps)} of {len(self.entries)} runs are not done; their places are marked below.",
-            "strip": self._strip(),
+            "strip": strip(self.done),
             "strip_note": "Samples at the largest latent dimension, smallest width: the first ones drawn, not picked.",
         }
 
@@ -309,30 +406,11 @@ class Page:
         if earlier := sum(entry.state == "unscored" for entry in self.done):
             sentences.append(
                 f"The numbers of {earlier} runs are by an earlier version of the code; "
-                "`latent-report evaluate` computes them anew."
+                "the command latent-report evaluate computes them anew."
             )
         if any("evaluated" in entry.result for entry in self.done):
             sentences.append("Numbers were computed anew after training; a run's notebook shows those of its own day.")
-        return [*sentences, self._tally()]
-
-    def _tally(self) -> str:
-        """The verdicts in one sentence."""
-        words = [one.word for one in self.verdicts]
-        counts = [f"{words.count(word)} {word}" for word in claims.WORDS if word in words]
-        return f"Of the write-up's {len(words)} claims: {', '.join(counts)}."
-
-    def _strip(self) -> list[dict]:
-        firsts = [group[0] for group in by_setting(self.done)]
-        by_size = sorted(firsts, key=lambda entry: (entry.settings.latent_dim, -entry.settings.width))
-        shown = {entry.settings.notebook: entry for entry in by_size}
-        return [
-            {
-                "anchor": slug(f"{MODELS[one.model]} {one.family}"),
-                "label": f"{MODELS[one.model]} on {one.data}",
-                "picture": tiles(one.samples["samples"][:16], 4, f"16 images by the {MODELS[one.model]}", 230),
-            }
-            for one in sorted(shown.values(), key=self.done.index)
-        ]
+        return [*sentences, tally(self.verdicts)]
 
     # -- experiment
 
@@ -395,7 +473,8 @@ class Page:
         chosen = [one for one in self.study.figures if self._path(one)[:2] == (model, family)]
         shown = {name for one in self.study.figures for panel in one.runs for name in panel}
         rest = [self._default(each) for each in by_setting(entry for entry in group if entry.name not in shown)]
-        extra = (self._grid(finished(group)), self._growth(finished(group)), self._inside(finished(group)))
+        extra = (self._grid(finished(group)), self._growth(finished(group)), self._walks(finished(group)))
+        extra += (self._inside(finished(group)),)
         return [
             self._part(3, family, [], note, model),
             *self._headed(chosen, 2, prefix, 4),
@@ -431,7 +510,7 @@ class Page:
             "name": f"Figure {one.number}",
             "kind": " ".join(one.kinds),
             "panels": self._panels(panels, one.kinds),
-            "caption": one.caption,
+            "caption": self._referred(one.caption, f"figure {one.number}: caption"),
             "about": about([entry for panel in panels for entry in panel]),
         }
 
@@ -439,7 +518,7 @@ class Page:
         """The figure of a setting that the registry does not name."""
         curve = {"vae": "loss", "gan": "jsd", "wgan": "emd"}[group[0].model]
         panels = self._panels([group], (curve, "gallery"))
-        return {"kind": "default", "panels": panels, "caption": "", "about": about(group)}
+        return {"kind": "default", "panels": panels, "caption": [], "about": about(group)}
 
     def _panels(self, panels: list[list[Entry]], kinds: Sequence[str]) -> list[dict]:
         shown = [finished(panel) for panel in panels]
@@ -482,8 +561,20 @@ class Page:
             drawn = figures.latent_map(samples["latent_map"], samples.get("labels"), names)
             return [{"picture": drawing(drawn, "png")}]
         if kind == "plane" and "plane" in samples:
-            return [{"picture": drawing(figures.plane(samples["plane"], samples["plane_ticks"]), "png")}]
+            if "plane" in (toured := tour.read(one.planned.folder)):
+                return [{"plane": self._plane(one, toured)}]
+            return [{"picture": drawing(figures.plane(samples["plane"], samples["plane_ticks"]), "png", "paper")}]
         return []
+
+    def _plane(self, one: Entry, toured: dict[str, Any]) -> dict:
+        """The plane to move over; its data go into the page once, whichever figures show it."""
+        name = f"plane-{slug(one.name)}"
+        self.planes[name] = plane_data(toured)
+        alt = (
+            f"Images decoded by {one.name} on an 11 by 11 grid, z1 from −3 to 3 left to right, z2 from −3 to 3 upwards"
+        )
+        shown = tiles(toured["plane"], 11, alt, 330)
+        return {"id": name, "name": one.name, "picture": shown, "side": one.result["dataset"]["shape"][:2]}
 
     def _layers(self, name: str, rows: list[dict]) -> dict:
         total = sum(row["parameters"] for row in rows)
@@ -518,15 +609,33 @@ class Page:
         return ("Latent dimension by width", shown) if shown else None
 
     def _growth(self, done: list[Entry]) -> tuple[str, list] | None:
-        """The first run's images from the same latents, over the epochs."""
-        one = next((entry for entry in done if len(entry.samples.get("grids", ())) > 1), None)
-        if not one:
+        """Each run's images from the same latents, over the epochs."""
+        panels = [self._panel([one], [{"film": film(one)}]) for one in done if len(one.samples.get("grids", ())) > 1]
+        if not panels:
             return None
-        grids, epochs = one.samples["grids"][:, :10], listed(int(epoch) for epoch in one.samples["grid_epochs"])
-        alt = f"Rows of images from the same ten latents, after {epochs} epochs"
-        part = {"picture": tiles(grids.reshape(-1, *grids.shape[2:]), grids.shape[1], alt, width=600)}
-        caption = f"The same ten latents after {epochs} epochs, top to bottom."
-        return "Over the epochs", [self._illustration([self._panel([one], [part])], [one], caption)]
+        several = len(done) > len(by_setting(done))
+        for panel, one in zip(panels, done, strict=False):
+            panel["data"] += f", seed {one.settings.seed}" * several
+        caption = "Images from the same 36 latents after more and more epochs."
+        return "Over the epochs", [self._illustration(panels, done, caption) | {"kind": "illustration wide-panels"}]
+
+    def _walks(self, done: list[Entry]) -> tuple[str, list] | None:
+        """Each setting's images on the way between two latents."""
+        panels = []
+        for one, *_ in by_setting(done):
+            if "walk" in (toured := tour.read(one.planned.folder)):
+                images = toured["walk"]
+                alt = f"{len(images)} images by {one.name}, from one latent to another"
+                panels.append(self._panel([one], [{"picture": tiles(images, len(images), alt, 700)}]))
+        caption = (
+            "The same two latents of the prior, and even steps between them on the path that keeps their length "
+            "(spherical interpolation). Smooth changes speak against a model that only repeats its training images."
+        )
+        if not panels:
+            return None
+        return "From one latent to another", [
+            self._illustration(panels, done, caption) | {"kind": "illustration walks"}
+        ]
 
     def _inside(self, done: list[Entry]) -> tuple[str, list] | None:
         """What each VAE's latents hold: reconstructions, a map of test images and, for two latents, the plane."""
@@ -542,11 +651,18 @@ class Page:
             "For each run: test images above their reconstructions; where the encoder puts test images, coloured by "
             "class, which training never saw; and for two latents the whole plane, decoded."
         )
+        names = [part["plane"]["id"] for panel in panels for part in panel["parts"] if "plane" in part]
+        if names:
+            far = max(self.planes[name]["error"] for name in names)
+            caption += (
+                " The image under the plane is the decoder's mean at the pointer, put together in the page from "
+                f"principal components of 1,681 decoded images: {far:.1f} grey levels of 255 off on average, at most."
+            )
         return "Reconstructions and latents", [self._illustration(panels, chosen, caption)]
 
     @staticmethod
     def _illustration(panels: list[dict], group: list[Entry], caption: str) -> dict:
-        return {"kind": "illustration", "panels": panels, "caption": caption, "about": about(group)}
+        return {"kind": "illustration", "panels": panels, "caption": [{"text": caption}], "about": about(group)}
 
     # -- tables
 
@@ -695,7 +811,8 @@ class Page:
             if one.number in LEFT_OPEN:
                 what, name = LEFT_OPEN[one.number]
                 values = listed(getattr(self.by_name[run].settings, name) for panel in one.runs for run in panel)
-                rows.append(self._row(f"{what} in Figure {one.number}", values))
+                rows.append(self._row("", values))
+                rows[-1]["cells"][0]["pieces"] = self._referred(f"{what} in [fig:{one.number}]", "assumptions")
         for model in ("gan", "wgan"):
             networks = listed(one.network for one in settings if one.model == model)
             if networks:
@@ -713,8 +830,8 @@ class Page:
     def conclusion(self) -> Piece:
         """The write-up's claims: an overview, then each with its numbers, rule and verdict."""
         rows = [self._row(one.claim.number, one.claim.text, one.word, one.points_to or "–") for one in self.verdicts]
-        head = ("", "claim", "verdict", "numbers point to")
-        overview = self.parts.table(head, rows, self._tally(), self._classifier(self.done))
+        head = ("no.", "claim", "verdict", "numbers point to")
+        overview = self.parts.table(head, rows, tally(self.verdicts), self._classifier(self.done))
         return Piece(overview + self.parts.claims([self._claim(one) for one in self.verdicts]))
 
     def _claim(self, one: claims.Verdict) -> dict:
@@ -725,9 +842,28 @@ class Page:
             "word": one.word,
             "kind": one.word.replace(" ", "-"),
             "why": f"{why[:1].upper()}{why[1:]}.",
+            "seen": self._figures_of(one),
             "head": ("comparison", "number", "before", "after", "needed", "seeds", "holds"),
             "rows": [self._outcome(outcome) for outcome in one.outcomes],
         }
+
+    def _figures_of(self, verdict: claims.Verdict) -> list[dict]:
+        """Links to the figures that show what a claim's tests compare: every run of both sides."""
+        numbers = set()
+        for test in (outcome.test for outcome in verdict.outcomes):
+            for side in filter(None, (test.before, test.after)):
+                numbers |= {
+                    number
+                    for one in self.done
+                    if all(one.result["settings"].get(name) == value for name, value in side.items())
+                    for number in self.seen.get(one.name, ())
+                }
+        links = [
+            piece
+            for number in sorted(numbers)[:8]
+            for piece in ({"text": ", "}, *self._referred(f"[fig:{number}]", ""))
+        ]
+        return links[1:]
 
     def _outcome(self, one: claims.Outcome) -> dict:
         test, after = one.test, spread(one.after) if one.after else ""
@@ -740,9 +876,14 @@ class Page:
 
     def published(self) -> Piece:
         """Published numbers beside ours, with what differs in the setting and a verdict."""
-        rows = [self._beside(one) for one in beside([entry.result for entry in self.done])]
+        found = beside([entry.result for entry in self.done])
+        rows = [self._beside(one) for one in found if one.values]
+        if not rows:
+            return Piece(self.parts.notes([f"None of the {len(found)} published numbers has a run beside it here."]))
         head = ("published", "setting", "theirs", "ours", "what differs", "verdict")
+        left_out = len(found) - len(rows)
         note = "Ours is the mean over the seeds there are. " + self._classifier(self.done)
+        note += f" {left_out} further published numbers have no run beside them in this study." * bool(left_out)
         return Piece(self.parts.table(head, rows, "Published beside ours", note))
 
     def _beside(self, one: Beside) -> dict:
@@ -751,6 +892,81 @@ class Page:
         source = f"{theirs.what} ({theirs.kind}: {theirs.source})"
         value = f"{theirs.value:,} {theirs.unit}"  # with the digits that were published
         return self._row(source, theirs.setting, value, ours, "; ".join(one.differences), verdict, kind="beside")
+
+    # -- all runs at once
+
+    def all_runs(self) -> Piece:
+        """Every run with every number, to sort and to filter; one row each, also of several seeds."""
+        names = metric_names(self.entries)
+        settings = ("latent_dim", "width", "network", "epochs", "seed")
+        head = [{"text": text} for text in ("run", "model", "data")] + [
+            {"text": name, "number": name != "network"} for name in settings
+        ]
+        head += [{"text": text} for text in ("state", "figures")] + [
+            {"text": label(name), "number": True} for name in names
+        ]
+        rows = [self._one_run(one, settings, names) for one in self.entries]
+        return Piece(self.parts.runs_table(head, rows))
+
+    def _one_run(self, one: Entry, settings: Sequence[str], names: Sequence[str]) -> dict:
+        shown = self.seen.get(one.name, ())
+        cells = [{"text": one.name, "href": page_of(one)}, {"text": MODELS[one.model]}, {"text": one.data}]
+        for value in (*(getattr(one.settings, name) for name in settings), one.state):
+            cells.append({"text": str(value), "number": isinstance(value, int), "value": value})
+        cells.append(
+            {"text": listed(str(number) for number in shown) or "–", "href": f"#fig-{shown[0]}" if shown else ""}
+        )
+        for name in names:
+            value = one.metrics.get(name)
+            cells.append({"text": number(value), "number": True, "value": "" if value is None else f"{value:.10g}"})
+        return {"cells": cells, "kind": "" if one.result else "missing"}
+
+    def compare(self) -> Piece:
+        """Any two runs side by side: curves on one scale, and galleries over the epochs."""
+        if len(self.done) < 2:
+            return Piece(self.parts.notes(["There are not two finished runs to compare."]))
+        return Piece(self.parts.compare([{"name": one.name, "label": title_of(one)} for one in self.done]))
+
+    def scatter(self) -> Piece:
+        """Any two numbers over the runs; without scripts, sharpness and the Fréchet distance."""
+        names = metric_names(self.done)
+        if not names:
+            return Piece("")
+        choices = [(name, label(name)) for name in (*names, "latent_dim", "width", "epochs")]
+        y = next((name for name in claims.QUALITY if name in names), names[0])
+        x = next((name for name in ("sharpness", *names) if name in names and name != y), y)
+        points = {}
+        for one in self.done:
+            if x in one.metrics and y in one.metrics:
+                points.setdefault(f"{MODELS[one.model]}, {one.family}", []).append((one.metrics[x], one.metrics[y]))
+        return Piece(self.parts.scatter(choices, x, y, drawing(figures.points(points, label(x), label(y)))))
+
+    def data(self) -> Piece:
+        """What the page's script needs: each run's numbers and curve, and the planes."""
+        shown = [run_data(one) for one in self.done]
+        names = {name: label(name) for name in (*metric_names(self.done), "latent_dim", "width", "epochs")}
+        return Piece(self.parts.data({"runs": shown, "labels": names, "planes": self.planes}))
+
+    def provenance(self) -> Piece:
+        """Where all this comes from: commit, versions, machines, data, dates, time; and how to make any run again."""
+        results = [one.result for one in self.done]
+        dates = sorted(result["finished"] for result in results if "finished" in result)
+        used = [{"Python": result.get("python", "–")} | result["versions"] for result in results]
+        versions = [f"{name} {listed(sorted({one[name] for one in used if name in one}))}" for name in VERSIONS]
+        spent = sum(sum(result["seconds"].values()) for result in results)
+        digests = sorted({f"{one.data} {one.result['dataset']['sha256']}" for one in self.done})
+        facts = [
+            ("Code", f"{commit()}; each run's result.json names its notebook and sources by digest"),
+            ("Versions", ", ".join(versions) if used else "–"),
+            ("Machines", listed(result.get("machine", "unknown") for result in results) or "–"),
+            ("Data (sha256)", "; ".join(digests) or "–"),
+            ("Runs finished", f"{dates[0]} to {dates[-1]}" if dates else "–"),
+            ("Computed for", f"{runs.duration(spent)} in all runs together, start-up and evaluation included"),
+            ("This page", time.strftime("%Y-%m-%dT%H:%M:%S%z")),
+        ]
+        commands = [{"name": one.name, "command": again(one)} for one in self.entries]
+        note = "From the repository's folder, with the environment active; what is not said is the notebook's default."
+        return Piece(self.parts.provenance(facts, commands, note))
 
     # -- helpers
 
@@ -769,6 +985,113 @@ class Page:
     def _by_notebook(group: list[Entry]):
         found = {name: [entry for entry in group if entry.settings.notebook == name] for name in NOTEBOOKS}
         return [(name, each) for name, each in found.items() if each]
+
+
+def strip(done: Sequence[Entry], width: int = 230) -> list[dict]:
+    """For each notebook sixteen samples of one setting: that of the largest latent dimension and smallest width."""
+    firsts = [group[0] for group in by_setting(done)]
+    by_size = sorted(firsts, key=lambda entry: (entry.settings.latent_dim, -entry.settings.width))
+    shown = {entry.settings.notebook: entry for entry in by_size}
+    return [
+        {
+            "anchor": slug(f"{MODELS[one.model]} {one.family}"),
+            "label": f"{MODELS[one.model]} on {one.data}",
+            "picture": tiles(
+                one.samples["samples"][:16], 4, f"16 images by the {MODELS[one.model]} on {one.data}", width
+            ),
+        }
+        for one in sorted(shown.values(), key=done.index)
+    ]
+
+
+def title_of(one: Entry) -> str:
+    """A run in the words of a list: 'VAE on MNIST · 2 latents, width 512, seed 0'."""
+    settings, rest = one.settings, beyond(one)
+    words = f"{MODELS[one.model]} on {one.data} · {settings.latent_dim} latents, width {settings.width}"
+    return " · ".join(filter(None, (f"{words}, seed {settings.seed}", rest)))
+
+
+def film(one: Entry) -> dict:
+    """What parts.html.j2 needs to show a run's fixed-latent galleries over the epochs."""
+    epochs = [int(epoch) for epoch in one.samples["grid_epochs"]]
+    alt = f"36 images by {one.name} from the same latents, after {listed(epochs)} epochs"
+    return {
+        "id": f"film-{slug(one.name)}",
+        "name": title_of(one),
+        "epochs": epochs,
+        "picture": frames(one.samples["grids"], alt),
+    }
+
+
+def plane_data(toured: dict[str, Any]) -> dict:
+    """A latent plane as report.js draws it; see `tour.compressed`."""
+    packed = {name: base64.b64encode(toured[name].tobytes()).decode() for name in ("mean", "basis", "coefficients")}
+    edge = 0.5 / 11  # of the outermost images' middles, where z is -3 or 3
+    return packed | {
+        "scales": [float(f"{scale:.6g}") for scale in toured["scales"]],
+        "count": tour.COUNT,
+        "rank": len(toured["scales"]),
+        "reach": tour.REACH,
+        "channels": toured["plane"].shape[-1],
+        "margins": [edge, 1 - edge, edge, 1 - edge],
+        "error": float(toured["error"]),
+    }
+
+
+def run_data(one: Entry) -> dict:
+    """A run as report.js compares and draws it."""
+    column, unit = CURVES[one.model]
+    rounded = {
+        name: [float(f"{value:.5g}") for value in one.history.get(name, ())] for name in (column, f"val_{column}")
+    }
+    levels = [{"label": name, "value": value} for name, value in figures.LEVELS.get(column, {}).items()]
+    mean_image = one.result.get("references", {}).get("test_loss", {}).get("mean_image")
+    levels += [{"label": "best constant image", "value": mean_image}] if one.model == "vae" and mean_image else []
+    return {
+        "name": one.name,
+        "label": title_of(one),
+        "model": one.model,
+        "family": one.family,
+        "page": page_of(one),
+        "film": f"film-{slug(one.name)}",
+        "settings": {name: getattr(one.settings, name) for name in ("latent_dim", "width", "epochs")},
+        "metrics": {name: float(f"{value:.6g}") for name, value in one.metrics.items()},
+        "curve": {
+            "label": figures.LABELS[column],
+            "unit": unit,
+            "values": rounded[column],
+            "validation": rounded[f"val_{column}"] or None,
+            "levels": levels,
+        },
+    }
+
+
+def commit() -> str:
+    """The repository's commit, and whether there are changes beyond it."""
+    try:
+        git = ["git", "-C", str(runs.ROOT)]
+        name = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "version unknown: no git repository"
+    return f"commit {name.stdout.strip()}" + " with changes that are not committed" * bool(changed.stdout.strip())
+
+
+def again(one: Entry) -> str:
+    """The one command that makes a run again, as plain papermill; everything that is not a default stands in it."""
+    source = runs.NOTEBOOK_DIR / f"{one.settings.notebook}.ipynb"
+    defaults = notebook_defaults(source)
+    changed = {
+        name: value
+        for name, value in one.settings.model_dump().items()
+        if name != "output_dir" and value != defaults.get(name)
+    }
+    words = ["papermill", f"notebooks/{source.name}", f"{one.name}.ipynb"]
+    for name, value in changed.items():
+        words += ["-p", name, Path(value).name if name == "dataset" else str(value)]
+    return shlex.join([*words, "-p", "output_dir", f"again/{one.name}"])
 
 
 def by_seed(group: list[Entry]) -> dict:
@@ -839,7 +1162,9 @@ def heat_map(cells: dict[tuple[int, int], list[Entry]], metric: str) -> dict:
     scores = [[values_of(cells[z, width], metric) for width in widths] for z in latents]
     values = [[fmean(score) if score else math.nan for score in row] for row in scores]
     texts = [["\n± ".join(filter(None, mean_and_deviation(score))) for score in row] for row in scores]
-    return drawing(figures.heat_map(values, latents, widths, texts, ("latent_dim", "width"), label(metric)))
+    return drawing(
+        figures.heat_map(values, latents, widths, texts, ("latent_dim", "width"), label(metric)), kind="paper"
+    )
 
 
 def varied(group: list[Entry]) -> list[str]:

@@ -1,0 +1,93 @@
+// What every page does: colours, contents that follow the reader, pictures at full size. All of it is an addition: the page is whole without.
+"use strict";
+const root = document.documentElement;
+root.classList.add("js");
+const one = (selector, within = document) => within.querySelector(selector);
+const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+function colours() {
+  const choice = one("#theme");
+  const store = { get: () => { try { return localStorage.getItem("theme") || ""; } catch { return ""; } },
+                  set: (value) => { try { localStorage.setItem("theme", value); } catch { /* not kept */ } } };
+  const apply = (value) => value ? root.dataset.theme = value : delete root.dataset.theme;
+  choice.value = store.get();
+  apply(choice.value);
+  choice.addEventListener("change", () => { store.set(choice.value); apply(choice.value); });
+}
+
+function contents() {
+  const fold = one(".contents details"), narrow = matchMedia("(max-width: 60rem)");
+  const fit = () => { fold.open = !narrow.matches; };
+  fit();
+  narrow.addEventListener("change", fit);
+  const links = new Map(all(".contents a[href^='#']").map((link) => [link.hash.slice(1), link]));
+  all(".contents a[href^='#']").forEach((link) => link.addEventListener("click", () => { if (narrow.matches) fold.open = false; }));
+  const headings = all("main h2[id], main h3[id]").filter((heading) => links.has(heading.id));
+  let shown = null, waiting = false;
+  const follow = () => {
+    waiting = false;
+    const passed = headings.filter((heading) => heading.getBoundingClientRect().top < innerHeight / 3);
+    const link = links.get((passed.at(-1) || headings[0])?.id);
+    if (!link || link === shown) return;
+    shown?.removeAttribute("aria-current");
+    (shown = link).setAttribute("aria-current", "true");
+    if (!narrow.matches) {
+      const nav = one(".contents"), offset = link.getBoundingClientRect().top - nav.getBoundingClientRect().top;
+      if (offset < 0 || offset > nav.clientHeight - 40) nav.scrollTop += offset - nav.clientHeight / 2;
+    }
+  };
+  addEventListener("scroll", () => { if (!waiting) { waiting = true; requestAnimationFrame(follow); } }, { passive: true });
+  follow();
+}
+
+function lightbox() {
+  const pictures = all("main figure .panel img").filter((image) => !image.closest(".film, .plane"));
+  if (!pictures.length) return;
+  const box = document.createElement("dialog");
+  box.className = "lightbox";
+  box.setAttribute("aria-label", "Picture at full size");
+  const bar = document.createElement("nav"), stage = document.createElement("div"), text = document.createElement("p"), place = document.createElement("span");
+  const image = document.createElement("img");
+  const button = (label, act) => {
+    const made = document.createElement("button");
+    made.type = "button";
+    made.textContent = label;
+    made.addEventListener("click", act);
+    return made;
+  };
+  let at = 0;
+  const show = (index) => {
+    at = (index + pictures.length) % pictures.length;
+    const source = pictures[at];
+    image.src = source.src;
+    image.alt = source.alt;
+    image.className = source.className;
+    const caption = one("figcaption", source.closest("figure"))?.textContent.trim() || "";
+    const setting = one(".setting", source.closest(".panel"))?.textContent.trim() || "";
+    text.textContent = [setting, caption].filter(Boolean).join(" — ");
+    place.textContent = `${at + 1} of ${pictures.length} · ← → for the others, Esc closes`;
+  };
+  bar.append(button("← Previous", () => show(at - 1)), button("Next →", () => show(at + 1)), place, button("Close", () => box.close()));
+  stage.append(image);
+  box.append(bar, stage, text);
+  box.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (step) { show(at + step); event.preventDefault(); }
+    if (event.key === "Home" || event.key === "End") show(event.key === "Home" ? 0 : -1);
+  });
+  stage.addEventListener("click", (event) => { if (event.target === stage) box.close(); });
+  box.addEventListener("close", () => pictures[at].closest("button").focus());
+  document.body.append(box);
+  pictures.forEach((picture, index) => {
+    const opener = document.createElement("button");
+    opener.type = "button";
+    opener.className = "zoom";
+    picture.replaceWith(opener);
+    opener.append(picture);
+    opener.addEventListener("click", () => { show(index); box.showModal(); });
+  });
+}
+
+colours();
+contents();
+lightbox();

@@ -1,0 +1,349 @@
+"""The report, the list of studies and a run's page as a reader has them: in a browser, without a network."""
+
+import json
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+import synthetic
+from PIL import Image
+
+from lib import tour
+from lib.study import html, plan, report
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+EVIL = "<img src=x onerror=window.hurt=1><script>window.hurt=1</script>"
+STUDY = f"""
+title: "Small {EVIL}"
+notebooks:
+  vae_mnist: {{defaults: {{dataset: digits, epochs: 12, width: 8}}, runs: [{{latent_dim: [2, 3]}}]}}
+  gan_mnist: {{defaults: {{dataset: digits, epochs: 12, width: 8}}, runs: [{{latent_dim: [2, 3]}}]}}
+  wgan_cifar10: {{defaults: {{dataset: shapes, epochs: 12, width: 8}}, runs: [{{latent_dim: 2}}]}}
+figures:
+  - number: 1
+    section: VAE / MNIST / Original
+    kind: [layers, loss, gallery, reconstructions, latent_map]
+    runs: [{{vae_mnist: {{latent_dim: 2}}}}]
+    caption: "As in [fig:2] {EVIL}"
+  - {{number: 2, kind: [jsd, gallery], runs: [{{gan_mnist: {{latent_dim: 2}}}}, {{gan_mnist: {{latent_dim: 3}}}}]}}
+  - {{number: 3, kind: [emd, gallery], runs: [{{wgan_cifar10: {{latent_dim: 2}}}}]}}
+"""
+
+
+def written(folder, name="out"):
+    """A study of finished synthetic runs, with a tour beside the networks of each."""
+    (folder / "small.yaml").write_text(STUDY)
+    study = plan.read(str(folder / "small.yaml"), out=str(folder / name))
+    synthetic.finish(study)
+    for run in study.runs:
+        height, width, channels = 28, 28, 1
+        if run.settings.notebook.endswith("cifar10"):
+            height, width, channels = 32, 32, 3
+        y, x = np.mgrid[: tour.COUNT, : tour.COUNT] / (
+            tour.COUNT - 1
+        )  # the image's left half says z1, its right half z2
+        plane = np.zeros((tour.COUNT**2, height, width, channels), np.uint8)
+        plane[:, :, : width // 2] = (255 * x).reshape(-1, 1, 1, 1)
+        plane[:, :, width // 2 :] = (255 * (1 - y)).reshape(-1, 1, 1, 1)
+        kept = {"walk": plane[: tour.WALK]}
+        if run.settings.model == "vae" and run.settings.latent_dim == 2:
+            grid = plane.reshape(tour.COUNT, tour.COUNT, height, width, channels)[::4, ::4]
+            kept |= tour.compressed(plane) | {"plane": grid.reshape(-1, height, width, channels)}
+        np.savez(run.folder / tour.FILE, **kept)
+    return study
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_self_test():
+    """The estimators' self-test takes a minute and has a page of its own kind only in its numbers."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(report, "write_self_test", lambda folder: folder.mkdir(exist_ok=True))
+        yield
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    study = written(tmp_path_factory.mktemp("browser"))
+    report.build(study)
+    report.landing(study.folder.parent)
+    return study
+
+
+@pytest.fixture(scope="module")
+def address(study):
+    return (study.folder / "index.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not found:
+        assert not os.environ.get("CI"), "no browser: install Debian's chromium"
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=found, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """A function: a page at an address, its complaints and requests kept, and at the end none of either found."""
+    pages = []
+
+    def open_(address, width=1440, allowed=(), **options):
+        page = browser.new_page(viewport={"width": width, "height": 900}, **options)
+        page.set_default_timeout(60_000)
+        complaints, requests = [], []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        pages.append((page, complaints, requests, (address, *allowed)))
+        page.goto(address)
+        return page
+
+    yield open_
+    for page, complaints, requests, allowed in pages:
+        assert complaints == []
+        assert [url for url in requests if not url.startswith(("data:", *allowed))] == []
+        page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_axe_finds_nothing(opened, address, width, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = opened(address, width, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = Axe().run(page).response["violations"]
+    assert found == [], json.dumps(
+        [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found], indent=1
+    )
+
+
+def test_axe_finds_nothing_on_the_other_pages(opened, study):
+    from axe_playwright_python.sync_playwright import Axe
+
+    pages = [study.folder.parent / "index.html", *sorted((study.folder / "notebooks").glob("*.html"))[:2]]
+    for path in pages:
+        found = Axe().run(opened(path.as_uri())).response["violations"]
+        assert found == [], json.dumps([(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found])
+
+
+def test_markup_in_titles_and_captions_is_inert(opened, address, study):
+    page = opened(address)
+    assert page.evaluate("window.hurt") is None
+    assert "onerror" in page.locator("h1").inner_text()
+    assert "onerror" in page.locator("#fig-1 figcaption").inner_text()
+    listed = opened((study.folder.parent / "index.html").as_uri())
+    assert listed.evaluate("window.hurt") is None
+    assert "onerror" in listed.locator("h2 a").inner_text()
+
+
+def test_the_policy_stops_a_script_that_is_not_the_pages_own(browser, study):
+    text = (study.folder / "index.html").read_text(encoding="utf-8")
+    changed = study.folder / "changed.html"
+    changed.write_text(text.replace("</main>", "<script>window.hurt=1</script></main>"), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(changed.as_uri())
+    assert page.evaluate("window.hurt") is None
+    assert page.evaluate("document.documentElement.className") == "js"
+    changed.unlink()
+    page.close()
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_reader_without_scripts_sees_everything(opened, address, width):
+    page = opened(address, width, java_script_enabled=False)
+    assert page.locator("figure[id^=fig-]").count() == 3
+    for image in page.locator("main img").all():
+        assert image.is_visible()
+        assert image.get_attribute("alt")
+    assert page.locator("#runs-table tbody tr").count() == 5
+    assert not page.locator("#theme").is_visible()
+    assert not page.locator(".film input").first.is_visible()
+    assert page.locator(".film .ticks").first.inner_text().split("\n") == ["epoch 1", "epoch 4", "epoch 12"]
+    assert page.locator("nav.contents a").first.is_visible()
+
+
+def test_contents_follow_the_reader_and_fold_on_a_phone(opened, address):
+    page = opened(address)
+    page.locator("#provenance").scroll_into_view_if_needed()
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    page.locator('.contents a[aria-current][href="#provenance"]').wait_for()
+    assert page.locator(".contents a[aria-current]").count() == 1
+    phone = opened(address, 390)
+    links = phone.locator(".contents ul").first
+    assert not links.is_visible()
+    phone.locator(".contents summary").click()
+    assert links.is_visible()
+    phone.locator('.contents a[href="#results"]').click()
+    assert not links.is_visible()
+    assert phone.url.endswith("#results")
+
+
+def test_keyboard_only(opened, address):
+    page = opened(address)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+    page.locator("#fig-2 .zoom").first.focus()
+    page.keyboard.press("Enter")
+    box = page.locator("dialog.lightbox")
+    assert box.is_visible()
+    first = box.locator("img").get_attribute("alt")
+    page.keyboard.press("ArrowRight")
+    assert box.locator("img").get_attribute("alt") != first
+    page.keyboard.press("ArrowLeft")
+    assert box.locator("img").get_attribute("alt") == first
+    assert "Figure 2" in box.locator("p").inner_text()
+    page.keyboard.press("Escape")
+    assert not box.is_visible()
+    assert page.evaluate("document.activeElement.closest('figure').id") == "fig-2"
+    slider = page.locator(".film input").first
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    assert page.locator(".film output").first.inner_text() == "epoch 4"
+
+
+def test_a_film_shows_the_epoch_that_is_chosen(opened, address):
+    from playwright.sync_api import expect
+
+    page = opened(address)
+    view = page.locator(".film-view").first
+    seen = []
+    for epoch in range(3):
+        page.locator(".film input").first.fill(str(epoch))
+        seen.append(view.screenshot())
+    assert len(set(seen)) == 3
+    page.locator(".film button").first.click()  # from the last epoch it starts over
+    for epoch in ("epoch 4", "epoch 12"):
+        expect(page.locator(".film output").first).to_have_text(epoch, timeout=60_000)
+
+
+def test_the_decoded_image_follows_the_pointer(opened, address, tmp_path):
+    page = opened(address)
+    plane, canvas = page.locator(".plane").first, page.locator(".decoded canvas").first
+    plane.scroll_into_view_if_needed()
+    box = plane.bounding_box()
+
+    def halves(z_1, z_2):
+        edge = 0.5 / 11
+        across, up = (edge + (1 - 2 * edge) * (z + 3) / 6 for z in (z_1, z_2))
+        page.mouse.move(box["x"] + across * box["width"], box["y"] + (1 - up) * box["height"])
+        canvas.screenshot(path=tmp_path / "shot.png")
+        shot = np.asarray(Image.open(tmp_path / "shot.png").convert("L"), float)
+        middle, width = shot.shape[0] // 2, shot.shape[1]
+        return shot[middle, width // 4], shot[middle, 3 * width // 4]
+
+    for z in ((-3, -3), (3, -3), (0, 1.5), (2.1, -0.3)):
+        expected = [255 * (value + 3) / 6 for value in z]
+        assert np.abs(np.subtract(halves(*z), expected)).max() < 6
+    plane.focus()
+    before = page.locator(".decoded output").first.inner_text()
+    page.keyboard.press("ArrowUp")
+    assert page.locator(".decoded output").first.inner_text() != before
+
+
+def test_any_two_runs_side_by_side(opened, address):
+    page = opened(address)
+    panels = page.locator("#compare .panel")
+    assert panels.count() == 2
+    page.locator("#compare-left").select_option("gan_mnist-latent_dim2-width8-seed0")
+    page.locator("#compare-right").select_option("gan_mnist-latent_dim3-width8-seed0")
+    assert "GAN on digits · 3 latents" in panels.nth(1).inner_text()
+    scales = [panels.nth(side).locator("svg .tick").all_inner_texts() for side in (0, 1)]
+    assert scales[0] == scales[1]
+    assert panels.locator("svg path").count() == 4  # training and validation, twice
+    panels.nth(0).locator(".film input").fill("0")
+    assert panels.nth(0).locator("output").inner_text() == "epoch 1"
+
+
+def test_the_table_sorts_and_filters(opened, address):
+    page = opened(address)
+    rows = page.locator("#runs-table tbody tr")
+    page.locator("#filter").fill("gan mnist")
+    assert page.locator("#filtered").inner_text() == "2 of 5 runs"
+    assert (
+        rows.locator("visible=true").locator("td:first-child").count() == 2 or rows.locator("visible=true").count() == 2
+    )
+    page.locator("#filter").fill("")
+    head = page.locator("#runs-table th", has_text="Fréchet distance")
+    column = page.locator("#runs-table th").all_inner_texts().index("Fréchet distance")
+
+    def values():
+        return [float(row.locator("td").nth(column).get_attribute("data-value")) for row in rows.all()]
+
+    head.locator("button").click()
+    assert values() == sorted(values())
+    head.locator("button").click()
+    assert values() == sorted(values(), reverse=True)
+    assert head.get_attribute("aria-sort") == "descending"
+
+
+def test_a_scatter_of_any_two_numbers(opened, address):
+    page = opened(address)
+    assert page.locator("#scatter svg a").count() == 5
+    page.locator("#scatter-x").select_option("jsd_test")
+    assert page.locator("#scatter-note").inner_text() == "2 of 5 runs"
+    assert page.locator("#scatter svg a").count() == 2
+    assert re.search(r"JSD, test \(nats\) 0\.\d", page.locator("#scatter svg a").first.get_attribute("aria-label"))
+
+
+def test_colours_by_system_and_by_choice(opened, address):
+    page = opened(address, color_scheme="dark")
+
+    def ground():
+        return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+    dark = ground()
+    page.locator("#theme").select_option("light")
+    assert ground() == "rgb(255, 255, 255)" != dark
+    page.reload()
+    assert ground() == "rgb(255, 255, 255)"
+    page.locator("#theme").select_option("")
+    assert ground() == dark
+
+
+def test_printed_on_a4_no_picture_is_cut(opened, address, tmp_path):
+    page = opened(address, 794)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('main img')].filter(image => !image.closest('.needs-script'))"
+        ".map(image => [image.getBoundingClientRect(), image.alt])"
+        ".map(([box, alt]) => [box.left, box.right, box.height, alt])"
+    )
+    for left, right, height, alt in sizes:
+        assert 0 <= left < right <= 794, alt
+        assert height < 850, alt  # a page of A4 within its margins has about 1000
+    text = page.pdf(format="A4", path=tmp_path / "report.pdf")
+    assert text.startswith(b"%PDF")
+
+
+def test_with_assets_the_page_is_light_and_images_are_found(opened, tmp_path):
+    study = written(tmp_path)
+    report.build(study)
+    whole = (study.folder / "index.html").stat().st_size
+    (study.folder / "assets").mkdir()
+    (study.folder / "assets" / "old.png").write_bytes(b"of an earlier page")
+    report.build(study, assets=True)
+    assert (study.folder / "index.html").stat().st_size < whole / 2
+    assert not (study.folder / "assets" / "old.png").exists()
+    page = opened((study.folder / "index.html").as_uri(), allowed=[(study.folder / "assets").as_uri()])
+    load = "image => { image.loading = 'eager'; return image.decode(); }"
+    page.evaluate(f"Promise.all([...document.images].map({load})).then(() => true)")  # fails where one is not found
+
+
+def test_scripts_and_formulas_of_the_pages_are_small_and_understood():
+    assert len(html.joined(*html.SCRIPTS)) < 25_000
+    assert html.formula(r"\frac{1}{2} x_i").startswith("<math")
+    for tex in (r"\text{<img/src=x/onerror=alert(1)>}", r"\href{javascript:alert(1)}{x}", r"\style{x}{y}", ""):
+        assert not re.search(r"<img|href=|style=", html.formula(tex))
