@@ -76,7 +76,7 @@ def npz(tmp_path):
 def study(tmp_path):
     """A function that writes a study file and returns its path."""
 
-    def made(text, name="small.yaml"):
+    def made(text, name="tiny.yaml"):
         path = tmp_path / name
         path.write_text(text, encoding="utf-8")
         return path

@@ -246,7 +246,7 @@ RUNS = "notebooks: {vae_mnist: {runs: [{}]}}\n"
         ),
         (RUNS + "datasets: {mnits: digits}", "did you mean mnist?"),
         (RUNS + "extends: nowhere.yaml", "does not exist"),
-        (RUNS + "extends: small.yaml", "perhaps in a circle"),
+        (RUNS + "extends: tiny.yaml", "perhaps in a circle"),
         (RUNS + "title: [a]", "title: expected a text"),
         (RUNS + "figures: {}", "figures: expected a list"),
         (RUNS + "figures: [{number: 1, kind: loss, run: []}]", "unknown figures[0] key 'run'"),
@@ -287,7 +287,7 @@ def test_broken_studies_are_refused_in_one_line(study, text, words):
     with pytest.raises(UserError) as error:
         plan.read(str(path))
     assert words in str(error.value)
-    assert "small.yaml" in str(error.value)
+    assert "tiny.yaml" in str(error.value)
     assert "\n" not in str(error.value)
 
 
