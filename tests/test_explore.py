@@ -1,5 +1,6 @@
 """Widgets and live progress as JupyterLab would use them, and what batch gets in their place."""
 
+import time
 from types import SimpleNamespace
 
 import ipywidgets
@@ -7,9 +8,9 @@ import numpy as np
 import pytest
 from conftest import images
 
-from lib import evaluation, explore, figures
+from lib import evaluation, explore, figures, tour
 from lib.models import build
-from lib.training import OneLineAnEpoch, train
+from lib.training import OneLineAnEpoch, effort, train
 
 
 @pytest.fixture
@@ -91,6 +92,80 @@ def test_progress_is_a_line_in_batch_and_a_figure_in_lab(settings, monkeypatch):
     assert not any(show for _, show in lines)
     assert all(isinstance(figure, figures.Figure) for figure in shown)
     assert shown
+
+
+def test_an_interrupt_keeps_what_was_learnt(settings, monkeypatch):
+    import signal
+
+    ours = settings("vae_mnist", latent_dim=2, width=8, batch_size=8, epochs=5)
+    run = SimpleNamespace(settings=ours, key={"settings": {"epochs": 5}}, log=lambda line, show=True: None)
+    monkeypatch.setenv("JPY_SESSION_NAME", "vae_mnist.ipynb")
+    monkeypatch.setattr(explore, "display", lambda *_, **__: SimpleNamespace(update=lambda figure: None))
+    before = signal.getsignal(signal.SIGINT)
+
+    class Stop(explore.keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                signal.raise_signal(signal.SIGINT)
+
+    data = SimpleNamespace(x_train=images(32), x_validation=images(10), name="tiny")
+    model = build(ours, (8, 8, 1))
+    history = train(model, data, ours, [explore.progress(run), Stop()])
+    assert len(history["loss"]) == 2  # the epoch at work is finished
+    assert (run.settings.epochs, run.key["settings"]["epochs"]) == (2, 2)
+    assert effort(model, data, ours)["images_seen"] == 2 * 32
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_the_plane_and_the_sliders_follow_each_other(settings, in_lab):
+    move = explore.widgets(build(settings("vae_mnist", latent_dim=2, width=8), (8, 8, 1))).children[0]
+    plane, sliders = move.children[-1], children(move, ipywidgets.FloatSlider)
+    (picture,) = children(move, ipywidgets.Image)
+    before = picture.value
+    plane.z = [1.5, -2.0]
+    assert [slider.value for slider in sliders] == [1.5, -2.0]
+    assert picture.value != before
+    sliders[0].value = 0.5
+    assert plane.z == [0.5, -2.0]
+
+
+def test_the_committed_networks_open_and_change_with_every_control(in_lab):
+    shelf = explore.Shelf("small")
+    assert len(shelf.runs) == 4
+    shelf.table(), shelf.compare()
+    for section in (shelf.move(), shelf.walk(), shelf.nearest()):
+        pick = children(section, ipywidgets.Dropdown)[0]
+        for name in shelf.runs:
+            pick.value = name
+            control = (children(section, ipywidgets.FloatSlider) or children(section, ipywidgets.BoundedIntText))[0]
+            shown = children(section, ipywidgets.Image)
+            before = [picture.value for picture in shown]
+            start = time.perf_counter()
+            control.value = 0.35 if isinstance(control, ipywidgets.FloatSlider) else 3
+            assert time.perf_counter() - start < 2  # 5 to 20 ms on a quiet machine
+            assert before != [picture.value for picture in shown]
+
+
+def test_a_study_without_runs_is_named_with_those_that_have_some():
+    with pytest.raises(explore.UserError, match=r"no finished runs in 'nowhere'; there are some in: .*small"):
+        explore.Shelf("nowhere")
+
+
+def test_the_nearest_images_come_in_order():
+    among = images(20)
+    assert explore.closest(among[7], among, 3)[0] == 7
+    far = np.square(among.astype(float) - among[7]).sum(axis=(1, 2, 3))
+    np.testing.assert_array_equal(explore.closest(among[7], among), np.argsort(far, kind="stable")[:5])
+
+
+def test_what_a_page_is_told_of_a_plane_gives_it_again():
+    grid = np.linspace(0, 1, 9)
+    plane = (
+        200 * grid[:, None, None, None] * np.linspace(0, 1, 5)[None, :, None, None] * np.ones((1, 1, 4, 1))
+    ).astype(np.uint8)
+    kept = tour.compressed(plane)
+    assert kept["error"] < 1.5
+    np.testing.assert_allclose(tour.restored(kept), plane.reshape(9, -1), atol=4)
 
 
 def test_tables():

@@ -103,7 +103,7 @@ def run_all(browser, lab, notebook):
     page.set_default_timeout(240_000)
     page.goto(f"{address}/tree/{notebook}.ipynb")
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # earlier, JupyterLab would ask for a kernel
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     page.wait_for_function(ENDED)

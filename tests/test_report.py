@@ -1,4 +1,6 @@
+import base64
 import csv
+import hashlib
 import html
 import json
 import re
@@ -99,6 +101,7 @@ def test_a_failed_run_leaves_a_visible_gap(page):
 
 def test_strict_builds_and_then_complains(study, page, monkeypatch):
     monkeypatch.setattr(report, "execute", lambda *_: report.nbformat.v4.new_notebook())
+    monkeypatch.setattr(report, "checked", lambda *_: None)
     with pytest.raises(report.IncompleteError, match=FAILED) as error:
         report.build(study, strict=True)
     assert error.value.status == 1
@@ -109,11 +112,16 @@ def test_markup_in_titles_captions_and_causes_is_inert(study, page):
     pages = [page, *(path.read_text(encoding="utf-8") for path in (study.folder / "notebooks").glob("*.html"))]
     for markup in pages:
         tags = Tags(markup).tags
-        assert not [tag for tag, _ in tags if tag in ("script", "iframe", "object", "embed", "form", "base")]
+        assert not [tag for tag, _ in tags if tag in ("iframe", "object", "embed", "form", "base")]
+        scripts = [attrs.get("type", "") for tag, attrs in tags if tag == "script"]
+        assert scripts == (["", "application/json", ""] if markup is page else ["", ""])
         assert not [name for _, attrs in tags for name in attrs if name.startswith("on")]
         policy = next(attrs["content"] for tag, attrs in tags if attrs.get("http-equiv") == "Content-Security-Policy")
         assert "default-src 'none'" in policy
-        assert "script-src" not in policy
+        for own in re.findall("<script>(.*?)</script>", markup, flags=re.DOTALL):
+            digest = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
+            assert f"'sha256-{digest}'" in policy
+        assert policy.count("'sha256-") == 2
     assert page.count(html.escape(EVIL, quote=False)) >= 4  # title, author, heading, caption, cause
 
 
@@ -207,7 +215,7 @@ def test_seeds_share_a_panel_and_unknown_metrics_are_shown(made):
     page = made(SEEDS, figure, sharpness=lambda number: 0.5 + number / 10, new_score=0.125)
     assert "sharpness (real = 1) 0.60 ± 0.10" in page.section("GAN")
     assert "mean ± standard deviation of 3 seeds · images: seed 0" in page.section("GAN")
-    assert page.section("GAN").count('<div class="panel">') == 2  # the figure's, and the one over the epochs
+    assert page.section("GAN").count('<div class="panel">') == 4  # the figure's, and each seed's over the epochs
     assert "new score" in page.results()
     assert "0.125 ± 0" in page.results()
 
@@ -337,7 +345,8 @@ def test_published_numbers_stand_beside_ours(made):
     assert row[3] == "104, test loss"
     assert "width 8 (theirs 400)" in row[4]
     assert row[5] == "agrees (1.5 % below; tolerance 5 %)"
-    assert page.published().count('<tr class="beside">') == 19
+    assert page.published().count('<tr class="beside">') == 1
+    assert "18 further published numbers have no run beside them" in page.published()
 
 
 def test_a_study_without_figures_shows_every_run(tmp_path):
@@ -378,8 +387,8 @@ def test_homework_has_seventeen_figures(tmp_path, monkeypatch):
     markup = "".join(page.section(model) for model in ("VAE", "GAN", "WGAN"))
     order = [int(number) for number in re.findall(r'<figure id="fig-(\d+)"', markup)]
     assert order == list(range(1, 18))
-    assert "width in Figure 10" in page.assumptions()
-    assert "latent dimension in Figure 17" in page.assumptions()
+    assert 'width in <a href="#fig-10">Figure 10</a>' in page.assumptions()
+    assert 'latent dimension in <a href="#fig-17">Figure 17</a>' in page.assumptions()
     assert len(page.done) == 22
 
 
@@ -391,9 +400,61 @@ def test_rendering_makes_html_in_markdown_visible_text():
     notebook.cells = [report.nbformat.v4.new_markdown_cell(source)]
     markup = render(notebook, "t")
     tags = Tags(markup).tags
-    assert "script" not in {tag for tag, _ in tags}
+    assert [attrs for tag, attrs in tags if tag == "script"] == [{}, {}]  # the page's own
     assert not [attrs for _, attrs in tags if "javascript" in (attrs.get("href") or "")]
-    assert [attrs["src"][:10] for tag, attrs in tags if tag == "img"] == ["data:image"]  # the formula
+    assert "img" not in {tag for tag, _ in tags}
+    assert "math" in {tag for tag, _ in tags}
+
+
+def test_a_reference_to_no_figure_fails(made):
+    figures = "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {}}], caption: 'Unlike [fig:2]'}]"
+    with pytest.raises(UserError, match=r"figure 1: caption: \[fig:2\] refers to no figure"):
+        made("[{}]", figures).section("GAN")
+
+
+def test_a_page_that_lacks_a_figure_or_leads_nowhere_fails(study, page):
+    report.checked(page, study)
+    with pytest.raises(UserError, match="each figure once; not so Figure 2"):
+        report.checked(page.replace('id="fig-2"', 'id="figure-2"').replace('href="#fig-2"', ""), study)
+    with pytest.raises(UserError, match="lead nowhere: nowhere"):
+        report.checked(page.replace("</main>", '<a href="#nowhere">x</a></main>'), study)
+
+
+def test_runs_of_earlier_code_are_shown_and_named_but_not_those_of_other_settings(made):
+    page = made("[{seed: [0, 1]}]")
+    for one, part, value in (
+        (page.entries[0], "sources", {"models": "0" * 64}),
+        (page.entries[1], "settings", {"epochs": 1}),
+    ):
+        path = one.planned.folder / "result.json"
+        result = json.loads(path.read_text())
+        result["keys"]["training"][part] |= value
+        if part == "settings":
+            result["settings"] |= value
+        path.write_text(json.dumps(result))
+    again = writeup.Page(str(page.study.path), str(page.study.folder))
+    assert [(one.state, bool(one.result)) for one in again.entries] == [("stale", True), ("stale", False)]
+    assert "1 of 2 runs are by an earlier version of the code (sources.models changed)" in again.title()
+
+
+def test_every_run_can_be_made_again_by_the_command_that_stands_there(made):
+    page = made("[{latent_dim: 3, seed: 1}]")
+    (words,) = re.findall(r"<code>(papermill [^<]*)</code>", page.provenance())
+    assert words.startswith("papermill notebooks/gan_mnist.ipynb gan_mnist-latent_dim3-width8-seed1.ipynb")
+    assert all(part in words for part in ("-p dataset digits", "-p seed 1", "-p latent_dim 3", "-p width 8"))
+
+
+def test_the_list_of_studies_names_each_with_a_report(study, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        summary = report.summary(study, writeup.entries(study)) | {"title": f"{name} {EVIL}"}
+        (tmp_path / name / "summary.json").write_text(json.dumps(summary))
+    (tmp_path / "one" / "index.html").write_text("")
+    markup = report.landing(tmp_path).read_text(encoding="utf-8")
+    assert 'href="one/index.html"' in markup
+    assert 'href="two/index.html"' not in markup  # it has no report
+    assert "4 of 5 runs" in markup
+    assert "<script>alert" not in markup
 
 
 def test_contents_nest_headings():

@@ -23,6 +23,9 @@ from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 TEMPLATE = Path(__file__).parent / "template"
 STYLES = ("colours.css", "page.css", "report.css")
 SCRIPTS = ("page.js", "report.js")
+FIRST = (
+    'document.documentElement.className = "js";'  # before anything is drawn: what scripts show or hide does not jump
+)
 MATHML = "{http://www.w3.org/1998/Math/MathML}"
 MATH_ATTRIBUTES = {"display", "mathvariant", "stretchy", "fence", "form", "lspace", "rspace", "width", "linethickness"}
 MATH_ATTRIBUTES |= {
@@ -116,8 +119,8 @@ def render(
     notebook = nbformat.from_dict(notebook)
     notebook.metadata.pop("widgets", None)  # nbconvert fails where the widgets' state was not kept
     script = "\n" + joined(*SCRIPTS if not code else SCRIPTS[:1])
-    digest = "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page = {"title": title, "css": joined(*STYLES), "script": script, "digest": digest, "home": home}
+    digests = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in (FIRST, script)]
+    page = {"title": title, "css": joined(*STYLES), "first": FIRST, "script": script, "digests": digests, "home": home}
     page |= {"home_name": home_name, "code": "shown" if code else "hidden"}
     markup, _ = Exporter().from_notebook_node(notebook, resources={"page": page})
     return markup.replace("<!--contents-->", contents(markup))

@@ -1,7 +1,6 @@
 // What every page does: colours, contents that follow the reader, pictures at full size. All of it is an addition: the page is whole without.
 "use strict";
 const root = document.documentElement;
-root.classList.add("js");
 const one = (selector, within = document) => within.querySelector(selector);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
@@ -90,4 +89,5 @@ function lightbox() {
 
 colours();
 contents();
+root.classList.add("ready");
 lightbox();
