@@ -5,7 +5,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -112,11 +112,11 @@ class Progress:
             each = ", ".join(f"{name} {_epoch(said) or said.get('stage', '')}" for name, (_, said) in at_work.items())
             self.say(f"{self.count}/{len(self.costs)} ended, about {runs.duration(left)} left; at work: {each}")
 
-    def table(self, at_work: dict[str, tuple[float, dict]], left: float) -> Table:
+    def table(self, at_work: dict[str, tuple[float, dict]], left: float) -> Group:
         """One row for each run at work, and the whole below."""
-        title = f"{self.count} of {len(self.costs)} ended, {self.failures} failed, {len(at_work)} at work; "
-        title += f"{runs.duration(time.monotonic() - self.start)}, about {runs.duration(left)} left"
-        table = Table(caption=title, caption_justify="left", box=None, pad_edge=False)
+        whole = f"{self.count} of {len(self.costs)} ended, {self.failures} failed, {len(at_work)} at work; "
+        whole += f"{runs.duration(time.monotonic() - self.start)}, about {runs.duration(left)} left"
+        table = Table(box=None, pad_edge=False)
         for name in ("run", "state", "elapsed", "epoch", "images/s", "left"):
             table.add_column(name, justify="left" if name in ("run", "state") else "right", no_wrap=True)
         for name, (since, said) in at_work.items():
@@ -124,7 +124,7 @@ class Progress:
             remaining = runs.duration(said["seconds_left"]) if "seconds_left" in said else ""
             stage = said.get("stage", "starting")
             table.add_row(Text(name), stage, runs.duration(since), _epoch(said), rate, remaining)
-        return table
+        return Group(table, Text(whole))  # as the table's caption it would be broken to the table's width
 
     def again(self, run: PlannedRun, cause: str) -> None:
         self.began.pop(run.name, None)
