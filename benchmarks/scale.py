@@ -1,6 +1,6 @@
 """How status, an unchanged `run`, results.csv and the report grow with the number of recorded runs; trains nothing.
 
-    python benchmarks/scale.py [COUNT ...]      writes benchmarks/scale.json
+    python benchmarks/scale.py [COUNT ...]      writes benchmarks/results/scale.json
 
 The runs are made up by tests/synthetic.py: files of the kinds and about the sizes that real runs leave.
 """
@@ -50,7 +50,7 @@ def measured(words: list[str]) -> dict:
 
 def main() -> None:
     rows = []
-    for count in [int(word) for word in sys.argv[1:]] or [100, 300, 1000]:
+    for count in [int(word) for word in sys.argv[1:]] or [22, 200, 1000]:
         with tempfile.TemporaryDirectory() as folder:
             seeds = ", ".join(map(str, range(count // 4)))
             (path := Path(folder) / "recorded.yaml").write_text(STUDY.format(count=count, seeds=seeds))
@@ -68,7 +68,7 @@ def main() -> None:
                 "page_mib": round(page.stat().st_size / 2**20, 1),
             }
     result = {"measured": time.strftime("%Y-%m-%d"), "versions": runs.versions(), "rows": rows}
-    runs.write_aside(ROOT / "benchmarks" / "scale.json", json.dumps(result, indent=1) + "\n")
+    runs.write_aside(ROOT / "benchmarks" / "results" / "scale.json", json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

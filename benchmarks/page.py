@@ -1,0 +1,245 @@
+"""Draws docs/benchmarks.md and its charts from results/*.json.
+
+python benchmarks/page.py
+"""
+
+import json
+import statistics
+
+import matplotlib.pyplot as plt
+from training import BATCH, RESULTS, images_a_step
+
+from lib.runs import ROOT
+
+DOCS = ROOT / "docs"
+CHARTS = DOCS / "benchmarks"
+MNIST_TRAIN = 55_000  # images of an epoch
+LABELS = {
+    "ours": "Latent Report",
+    "ours_xla": "Latent Report, XLA",
+    "keras_fit": "Keras fit(), defaults",
+    "torch_loader": "PyTorch, DataLoader",
+    "torch_lean": "PyTorch, lean",
+    "jax_scan": "JAX, scan",
+}
+COLOURS = dict(zip(LABELS, ("#0072b2", "#56b4e9", "#e69f00", "#cc79a7", "#d55e00", "#009e73"), strict=True))
+
+
+def speeds(entry: dict) -> dict[str, float]:
+    """Median images a second, by contestant."""
+    found = entry["results"].items()
+    return {name: each["images_per_second"] for name, each in found if "images_per_second" in each}
+
+
+def spread(entry: dict, name: str) -> tuple[float, float]:
+    """Least and most images a second."""
+    each = entry["results"][name]
+    images = each["steps"] * images_a_step(entry["case"])
+    return images / max(each["seconds"]), images / min(each["seconds"])
+
+
+def share_of_peak(entry: dict) -> float:
+    steps = speeds(entry)["ours"] / images_a_step(entry["case"])
+    return steps * entry["gflop_a_step"] / entry["results"]["matrix_product"]["gflops"]
+
+
+def title(case: dict) -> str:
+    return f"{case['model'].upper()} {case['network']}, {case['dataset']}"
+
+
+def of(entries: list[dict], part: str, **wanted) -> list[dict]:
+    return [e for e in entries if e["part"] == part and all(e["case"][k] == v for k, v in wanted.items())]
+
+
+# ---- charts --------------------------------------------------------------------------------------
+
+
+def save(figure, name: str) -> None:
+    CHARTS.mkdir(parents=True, exist_ok=True)
+    figure.savefig(CHARTS / f"{name}.svg", bbox_inches="tight", metadata={"Date": None})
+    plt.close(figure)
+
+
+def draw_models(entries: list[dict]) -> None:
+    figure, axes = plt.subplots(4, 3, figsize=(10, 8), layout="constrained")
+    for axis, entry in zip(axes.flat, of(entries, "models"), strict=False):
+        found = speeds(entry)
+        for row, name in enumerate(found):
+            axis.barh(row, found[name], color=COLOURS[name])
+            axis.plot(spread(entry, name), [row, row], color="black", linewidth=1)
+            axis.text(found[name], row, f" {found[name]:,.0f}", va="center", fontsize=8)
+        axis.set_yticks(range(len(found)), [LABELS[name] for name in found], fontsize=8)
+        axis.invert_yaxis()
+        axis.set_xlim(0, max(found.values()) * 1.3)
+        axis.set_title(title(entry["case"]), fontsize=9, loc="left")
+        axis.set_xticks([])
+        axis.spines[:].set_visible(False)
+    figure.suptitle("Training images a second; bar: median, line: least to most", fontsize=10)
+    save(figure, "models")
+
+
+def draw_curves(entries: list[dict]) -> None:
+    figure, (width, batch, memory) = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
+    for size, colour in zip((64, 128, 1024), ("#56b4e9", "#0072b2", "#000000"), strict=True):
+        rows = of(entries, "width", batch=size)
+        seconds = [MNIST_TRAIN / speeds(row)["ours"] for row in rows]
+        width.loglog([row["case"]["width"] for row in rows], seconds, "o-", color=colour, label=f"batch {size}")
+    width.set(xlabel="width", ylabel="seconds an epoch (55,000 images)", title="VAE mlp, mnist: cost of the width")
+    width.legend(frameon=False)
+    rows = sorted(of(entries, "batch") + of(entries, "models", **KEY), key=lambda row: row["case"]["batch"])
+    for name in ("ours", "torch_lean", "jax_scan"):
+        batch.plot(
+            [row["case"]["batch"] for row in rows],
+            [speeds(row)[name] / 1000 for row in rows],
+            "o-",
+            color=COLOURS[name],
+            label=LABELS[name],
+        )
+    batch.set(xlabel="batch size", ylabel="1,000 images a second", title="VAE mlp, mnist: batch size", ylim=0)
+    batch.set_xscale("log", base=2)
+    batch.legend(frameon=False)
+    for dataset, colour in (("mnist", "#0072b2"), ("cifar10", "#d55e00")):
+        rows = of(entries, "memory", dataset=dataset)
+        counts = [row["case"]["steps"] * BATCH / 1000 for row in rows]
+        memory.plot(counts, [row["results"]["ours"]["peak_mib"] for row in rows], "o-", color=colour, label=dataset)
+    memory.set(xlabel="1,000 training images", ylabel="peak MiB", title="VAE mlp: memory of the process", ylim=0)
+    memory.legend(frameon=False)
+    for axis in (width, batch, memory):
+        axis.title.set_fontsize(10)
+        axis.spines[["top", "right"]].set_visible(False)
+    save(figure, "curves")
+
+
+# ---- the page ------------------------------------------------------------------------------------
+
+KEY = {"model": "vae", "network": "mlp", "dataset": "mnist"}
+
+
+def targets(entries: list[dict], studies: dict | None) -> list[tuple[str, str, str]]:
+    """(what, target, reached)"""
+    key = of(entries, "models", **KEY)[0]
+    found = speeds(key)
+    rows = [
+        (
+            f"VAE mlp, mnist: images a second, against {LABELS[name]}",
+            f"{target} ×",
+            f"{found['ours'] / found[name]:.2f} ×",
+        )
+        for name, target in (("keras_fit", 2.0), ("torch_loader", 2.5), ("torch_lean", 1.1), ("jax_scan", 1.1))
+    ]
+    rows.append(("VAE mlp, mnist: share of the matrix-product peak", "(60 %)", f"{share_of_peak(key):.0%}"))
+    for model in ("gan", "wgan"):
+        for entry in of(entries, "models", model=model):
+            each = speeds(entry)
+            what = f"{title(entry['case'])}: against {LABELS['torch_lean']}"
+            rows.append((what, "1.2 ×", f"{each['ours'] / each['torch_lean']:.2f} ×"))
+    if studies:
+        seconds = {name: statistics.median(values) for name, values in studies["seconds"].items()}
+        ratio = seconds["papermill loop"] / seconds["2 workers"]
+        rows.append(("six runs, 2 workers, against the papermill loop", "1.4 ×", f"{ratio:.2f} ×"))
+        rows.append(("a study in which nothing changed", "3 s", f"{seconds['unchanged']:.1f} s"))
+        rows.append(("`--help`", "0.5 s", f"{seconds['--help']:.2f} s"))
+    return rows
+
+
+def table(head: tuple, rows: list[tuple]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def read(name: str) -> dict | None:
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def model_rows(entries: list[dict]) -> list[tuple]:
+    rows = []
+    for entry in entries:
+        found = speeds(entry)
+        ratios = [f"{found['ours'] / found[name]:.2f}" if name in found else "" for name in list(LABELS)[2:]]
+        peak = f"{share_of_peak(entry):.0%}" if "matrix_product" in entry["results"] else ""
+        rows.append((title(entry["case"]), f"{found['ours']:,}", *ratios, peak))
+    return rows
+
+
+def xla_rows(entries: list[dict]) -> list[tuple]:
+    rows = []
+    for entry in entries:
+        without, with_xla = (speeds(entry)[name] for name in ("ours", "ours_xla"))
+        ratio = f"{with_xla / without:.2f}"
+        rows.append((title(entry["case"]), entry["case"]["threads"], f"{without:,}", f"{with_xla:,}", ratio))
+    return rows
+
+
+def start_rows(entry: dict) -> list[tuple]:
+    found = ((name, each) for name, each in entry["results"].items() if name in LABELS)
+    return [(LABELS[n], e["import_seconds"], e["first_step_seconds"], f"{e['peak_mib']:,}") for n, e in found]
+
+
+MADE = """Made by `make bench` (`benchmarks/`): the same networks, batch, optimizer and float32 everywhere. All
+contestants of a case stand ready as processes and take turns, five each after one to warm up; numbers are medians.
+Machine: {cpu}, {cores} cores, {memory_gib} GiB, {system}; Python {python}, Keras {keras}, TensorFlow {tensorflow},
+PyTorch {torch}, JAX {jax}. No number here says anything about GPUs: none was measured."""
+SPEED = """Images a second of ours (batch {batch}, {cores} threads; a WGAN's are those its critic sees), and how
+many times those of the others. The last column is the arithmetic that a step cannot do without (matrix products
+and convolutions, forward and backward) as a share of the speed of NumPy's product of two large matrices, measured
+in the same turns."""
+REMARKS = """JAX compiles convolutions inside a loop to code for one thread. PyTorch's tutorial loop turns each
+image into a tensor by itself. Keras' `fit()` over arrays waits at an epoch's end for TensorFlow's autotuning
+thread to wake, which ours does not (`lib/backend.py`)."""
+
+
+def main() -> None:
+    training, studies, scale = read("training"), read("studies"), read("scale")
+    entries, machine = training["cases"], training["machine"]
+    draw_models(entries)
+    draw_curves(entries)
+    names = [LABELS[name] for name in list(LABELS)[2:]]
+    text = [
+        "# Benchmarks",
+        MADE.format(**machine),
+        "## Targets",
+        table(("what", "target", "reached"), targets(entries, studies)),
+        "## Training speed",
+        SPEED.format(batch=BATCH, cores=machine["cores"]),
+        table(("", "images/s", *[f"× {name}" for name in names], "of peak"), model_rows(of(entries, "models"))),
+        "![Training images a second](benchmarks/models.svg)",
+        "With one thread, as in a study with a worker for each core:",
+        table(("", "images/s", *[f"× {name}" for name in names], "of peak"), model_rows(of(entries, "threads"))),
+        REMARKS,
+        "## XLA",
+        "`jit_compile` is off by default: images a second without and with it.",
+        table(
+            ("", "threads", "without", "with XLA", "ratio"), xla_rows([*of(entries, "xla"), *of(entries, "threads")])
+        ),
+        "## Start and memory",
+        "VAE mlp on mnist shapes, a process each: seconds until the first step was made, and peak memory.",
+        table(("", "imports, s", "first step after, s", "peak, MiB"), start_rows(of(entries, "models", **KEY)[0])),
+        "## Cost curves",
+        "![Cost of width, batch size and number of images](benchmarks/curves.svg)",
+    ]
+    if studies:
+        seconds = {name: statistics.median(values) for name, values in studies["seconds"].items()}
+        rows = [(name, f"{value:.1f}", studies["seconds"][name]) for name, value in seconds.items()]
+        text += [
+            "## Studies",
+            f"Six runs of {studies['epochs']} epochs on digits and shapes, one of each notebook, with evaluation; "
+            "then the same study when nothing has changed.",
+            table(("", "seconds (median)", "each"), rows),
+        ]
+    if scale:
+        rows = [
+            tuple(row.get(key, "") for key in ("runs", "command", "seconds", "cpu_seconds", "peak_mib"))
+            for row in scale["rows"]
+        ]
+        text += [
+            "## Many runs",
+            "Recorded runs that were made up by a script, no training (`benchmarks/scale.py`).",
+            table(("runs", "command", "seconds", "CPU seconds", "peak MiB"), rows),
+        ]
+    (DOCS / "benchmarks.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+    print(DOCS / "benchmarks.md")
+
+
+if __name__ == "__main__":
+    main()
