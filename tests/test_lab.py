@@ -101,7 +101,7 @@ def run_all(browser, lab, notebook):
     address, _ = lab
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
     page.set_default_timeout(240_000)
-    page.goto(f"{address}/tree/{notebook}.ipynb")
+    page.goto(f"{address}/workspaces/{notebook}/tree/{notebook}.ipynb")  # else the other one is opened too
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # earlier, JupyterLab would ask for a kernel
     page.get_by_role("menuitem", name="Run", exact=True).click()
@@ -120,7 +120,9 @@ def test_a_model_notebook(browser, lab):
     page = run_all(browser, lab, "vae_mnist")
     assert (lab[1] / "run" / "result.json").is_file()
     assert "epoch 3/3" in (lab[1] / "run" / "log.txt").read_text()
-    assert page.locator("img[alt^='By epoch, over 3']").count() == 2  # live, and the section's own
+    training = page.locator(".jp-Cell:has(h2:has-text('Training')) + .jp-Cell")
+    assert training.locator(".jp-OutputArea img").count() == 1  # curves and gallery, drawn while it trained
+    assert "3/3" in training.locator(".jp-OutputArea").inner_text()
     image = page.locator(".widget-tab img.widget-image").first
     before = source(image)
     page.locator(".noUi-handle").first.focus()
