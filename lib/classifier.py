@@ -88,7 +88,7 @@ def _train(dataset, folder: Path) -> None:
         steps_per_execution=32,
     )
     pairs = tf.data.Dataset.from_tensor_slices((dataset.x_train, labels)).shuffle(count, SEED).batch(batch)
-    fitted.fit(untuned(pairs.prefetch(2)), epochs=epochs, verbose=0)
+    fitted.fit(untuned(pairs.prefetch(2)), epochs=epochs, shuffle=False, verbose=0)
     _, probabilities = Classifier(network, 0.0)(dataset.x_test)
     accuracy = float((probabilities.argmax(axis=1) == dataset.y_test).mean())
     network.save(folder / "classifier.keras")

@@ -473,6 +473,7 @@ def fresh_jsd(judge: keras.Model, real: np.ndarray, other: np.ndarray) -> float:
     fresh.fit(
         untuned(pairs(images, labels).shuffle(2 * fitted, SEED).batch(min(64, fitted)).prefetch(2)),
         epochs=30,
+        shuffle=False,  # it is
         validation_data=untuned(pairs(stopping, stopping_labels).batch(500)),
         callbacks=[keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)],
         verbose=0,

@@ -19,7 +19,7 @@ from IPython.display import Markdown, display
 from lib import data, evaluation, figures, runs
 from lib.backend import keras
 from lib.models import build
-from lib.settings import UserError, check
+from lib.settings import UserError, check, notebook_defaults
 from lib.training import OneLineAnEpoch
 
 ZOOM = 160  # side of a decoded image on the screen, in pixels, at least
@@ -143,7 +143,12 @@ def opened(folder: Path):
         ValueError: a saved network is not one of these settings, or holds code (a Lambda layer), which is never run.
     """
     result = runs.read_result(folder)
-    model = build(check({**result["settings"], "output_dir": ""}, folder.name), tuple(result["dataset"]["shape"]))
+    settings = {
+        **notebook_defaults(runs.NOTEBOOK_DIR / f"{result['notebook']}.ipynb"),
+        **result["settings"],
+        "output_dir": "",
+    }  # some were added since
+    model = build(check(settings, folder.name), tuple(result["dataset"]["shape"]))
     for name, network in model.networks.items():
         saved = folder / "model" / f"{name}.keras"
         if saved.exists() or name not in ("discriminator", "critic"):
