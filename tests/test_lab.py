@@ -137,7 +137,8 @@ def test_a_model_notebook(browser, lab):
     page.wait_for_function(
         "before => document.querySelector('.widget-tab img.widget-image').src !== before", arg=before
     )
-    shown = [float(text) for text in page.locator(".widget-tab .widget-readout").all_inner_texts()[:2]]
+    readouts = page.locator(".widget-tab .widget-readout").all_inner_texts()[:2]
+    shown = [float(text.replace("−", "-")) for text in readouts]  # a true minus sign
     assert shown == pytest.approx([-2.65, 2.0], abs=0.3)
     page.close()
 

@@ -12,8 +12,6 @@ import sys
 import time
 from collections.abc import Callable
 
-import numpy as np
-
 STARTED = time.perf_counter()
 CRITIC_STEPS = 5  # of a WGAN, for each step of its generator
 LEAK, DROPOUT, PENALTY = 0.2, 0.3, 10.0
@@ -33,8 +31,10 @@ class Case(dict):
         """Of one training step: for a WGAN that is CRITIC_STEPS minibatches and one step of the generator."""
         return self.batch * (CRITIC_STEPS if self.model == "wgan" else 1)
 
-    def images(self) -> np.ndarray:
+    def images(self):
         """As many as the steps take, uint8 [N, H, W, C]: noise, on which the arithmetic is the same."""
+        import numpy as np  # not before the number of threads is set
+
         return np.random.default_rng(0).integers(0, 256, (self.steps * self.images_a_step, *self.shape), np.uint8)
 
 
