@@ -53,8 +53,8 @@ def blocks(minibatches):
     steps, size = len(minibatches), minibatches.element_spec.shape[0]
     most = max(1, min(IMAGES_A_CALL // size, steps))
     even = [near for near in range(most // 2 + 1, 2 * most) if steps % near == 0]
-    size = min(even, key=lambda near: abs(near - most), default=most)
-    return untuned(minibatches.batch(size).prefetch(2))
+    length = min(even, key=lambda near: abs(near - most), default=most)
+    return untuned(minibatches.batch(length).prefetch(2))
 
 
 class FusedAdam(keras.optimizers.Adam):

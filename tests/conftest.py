@@ -1,6 +1,7 @@
 """What the tests share: settings from a notebook's defaults, tiny datasets, a study file in a folder of its own."""
 
 import os
+import shutil
 import socket
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 os.environ.pop("JPY_SESSION_NAME", None)  # a developer may start the tests from JupyterLab's terminal
@@ -82,3 +84,19 @@ def study(tmp_path):
         return path
 
     return made
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The system's Chromium under Playwright. Without one CI fails, and a user's tests are skipped."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not found:
+        assert not os.environ.get("CI"), "no browser: install Debian's chromium"
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=found, args=arguments)
+        yield browser
+        browser.close()

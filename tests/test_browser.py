@@ -1,9 +1,7 @@
 """The report, the list of studies and a run's page as a reader has them: in a browser, without a network."""
 
 import json
-import os
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -13,7 +11,6 @@ from PIL import Image
 from lib import tour
 from lib.study import html, plan, report
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 EVIL = "<img src=x onerror=window.hurt=1><script>window.hurt=1</script>"
 STUDY = f"""
 title: "Small {EVIL}"
@@ -74,21 +71,6 @@ def study(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(study):
     return (study.folder / "index.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not found:
-        assert not os.environ.get("CI"), "no browser: install Debian's chromium"
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=found, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -276,16 +276,11 @@ def test_a_read_only_folder_is_found_before_anything_starts(mounted, npz, study)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("policy", [True, False])
-def test_hostile_text_is_inert_in_a_browser(tmp_path, npz, study, policy):
+def test_hostile_text_is_inert_in_a_browser(tmp_path, npz, study, browser, policy):
     import html
 
     import yaml
-    from test_demo import BROWSERS
 
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not found:
-        assert not os.environ.get("CI"), "no browser: install Debian's chromium"
-        pytest.skip("no browser")
     hostile = "</title></figcaption><img src=x onerror='window.pwned=1'><script>window.pwned=1</script>"
     data = npz(name="<img src=x onerror=pwned=1>.npz")
     figure = {"number": 1, "kind": "loss", "runs": [{"vae_mnist": {}}, {"gan_mnist": {}}], "caption": hostile}
@@ -307,18 +302,14 @@ def test_hostile_text_is_inert_in_a_browser(tmp_path, npz, study, policy):
     if not policy:
         assert "Content-Security-Policy" in text
         page.write_text(text.replace("Content-Security-Policy", "X-Nothing"), encoding="utf-8")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-        tab = browser.new_page()
-        said = []
-        tab.on("dialog", lambda dialog: said.append(dialog.message))
-        tab.goto(page.as_uri())
-        assert tab.evaluate("typeof window.pwned") == "undefined"
-        assert tab.locator("img[onerror], script:has-text('pwned')").count() == 0
-        assert hostile in tab.inner_text("body")
-        browser.close()
+    tab = browser.new_page()
+    said = []
+    tab.on("dialog", lambda dialog: said.append(dialog.message))
+    tab.goto(page.as_uri())
+    assert tab.evaluate("typeof window.pwned") == "undefined"
+    assert tab.locator("img[onerror], script:has-text('pwned')").count() == 0
+    assert hostile in tab.inner_text("body")
+    tab.close()
     assert said == []
 
 

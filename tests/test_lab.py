@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +13,6 @@ import pytest
 
 from lib import runs
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUICK = {"dataset": '"digits"', "epochs": "3", "width": "16", "batch_size": "32", "importance_samples": "1"}
 
 
@@ -80,20 +78,6 @@ def lab(tmp_path_factory):
             time.sleep(0.2)
             os.killpg(server.pid, signal.SIGTERM)
             server.wait(30)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not found:
-        assert not os.environ.get("CI"), "no browser: install Debian's chromium"
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 def run_all(browser, lab, notebook):

@@ -58,6 +58,7 @@ function lightbox() {
   const show = (index) => {
     at = (index + pictures.length) % pictures.length;
     const source = pictures[at];
+    if (!image.isConnected) stage.append(image); // not before it shows something
     image.src = source.src;
     image.alt = source.alt;
     image.className = source.className;
@@ -67,7 +68,6 @@ function lightbox() {
     place.textContent = `${at + 1} of ${pictures.length} · ← → for the others, Esc closes`;
   };
   bar.append(button("← Previous", () => show(at - 1)), button("Next →", () => show(at + 1)), place, button("Close", () => box.close()));
-  stage.append(image);
   box.append(bar, stage, text);
   box.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
