@@ -60,7 +60,7 @@ def cases():
 
 def measure(notebook, network, variant, change, dataset, card, held_out) -> dict:
     """Trains one alternative and scores it on validation images."""
-    from lib import estimates, evaluation, models, networks, training
+    from lib import models, networks, training
     from lib.runs import NOTEBOOK_DIR
     from lib.settings import check, notebook_defaults
 
@@ -80,9 +80,6 @@ def measure(notebook, network, variant, change, dataset, card, held_out) -> dict
     start = time.perf_counter()
     training.train(model, dataset, settings)
     seconds = time.perf_counter() - start
-    images = evaluation.decode(model, evaluation.latents(card.count, settings.latent_dim))
-    features, _ = card.classifier(images)
-    precision, recall = estimates.precision_recall(held_out, features)
     return {
         "notebook": notebook,
         "network": network,
@@ -90,12 +87,33 @@ def measure(notebook, network, variant, change, dataset, card, held_out) -> dict
         **change,
         "generator_steps": settings.epochs * a_pass,
         "images_seen": settings.epochs * a_pass * step,
+        **score(model, settings, card, held_out),
+        "seconds": round(seconds),
+    }
+
+
+def score(model, settings, card, held_out) -> dict:
+    """Generated images beside the features of as many validation images."""
+    from lib import estimates, evaluation
+
+    images = evaluation.decode(model, evaluation.latents(card.count, settings.latent_dim))
+    features, _ = card.classifier(images)
+    precision, recall = estimates.precision_recall(held_out, features)
+    return {
         "frechet": round(estimates.frechet_distance(features, held_out), 2),
         "precision": round(precision, 3),
         "recall": round(recall, 3),
         "sharpness": round(estimates.sharpness(images) / float(card.real["sharpness"]), 2),
-        "seconds": round(seconds),
     }
+
+
+def scored(name):
+    """A dataset, its scorecard, and the features of the validation images that the score is against."""
+    from lib import data, evaluation
+
+    dataset = data.load(name)
+    card = evaluation.Scorecard(dataset)
+    return dataset, card, card.classifier(dataset.x_validation[: card.count])[0]
 
 
 def main() -> None:
@@ -110,8 +128,6 @@ def main() -> None:
     if options.table:
         print(table(found))
         return
-    from lib import data, evaluation
-
     cards = {}
     for notebook, network, variant, change in cases():
         case = {"notebook": notebook, "network": network, "variant": variant, **change}
@@ -120,9 +136,7 @@ def main() -> None:
             continue
         name = options.mnist if notebook.endswith("mnist") else options.cifar10
         if name not in cards:
-            dataset = data.load(name)
-            card = evaluation.Scorecard(dataset)
-            cards[name] = dataset, card, card.classifier(dataset.x_validation[: card.count])[0]
+            cards[name] = scored(name)
         row = measure(notebook, network, variant, change, *cards[name])
         print(row, flush=True)
         with options.out.open("a") as file:

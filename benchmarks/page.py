@@ -22,6 +22,7 @@ LABELS = {
     "torch_lean": "PyTorch, lean",
     "jax_scan": "JAX, scan",
 }
+ORDER = ("mnist", "cifar10", "mlp", "conv", "vae", "gan", "wgan")
 COLOURS = dict(zip(LABELS, ("#0072b2", "#56b4e9", "#e69f00", "#cc79a7", "#d55e00", "#009e73"), strict=True))
 
 
@@ -48,7 +49,9 @@ def title(case: dict) -> str:
 
 
 def of(entries: list[dict], part: str, **wanted) -> list[dict]:
-    return [e for e in entries if e["part"] == part and all(e["case"][k] == v for k, v in wanted.items())]
+    """The cases of a part: MNIST before CIFAR-10, mlp before conv, whenever they were measured."""
+    found = [e for e in entries if e["part"] == part and all(e["case"][k] == v for k, v in wanted.items())]
+    return sorted(found, key=lambda e: [ORDER.index(e["case"][name]) for name in ("dataset", "network", "model")])
 
 
 # ---- charts --------------------------------------------------------------------------------------
@@ -133,6 +136,10 @@ def targets(entries: list[dict], studies: dict | None) -> list[tuple[str, str, s
             each = speeds(entry)
             what = f"{title(entry['case'])}: against {LABELS['torch_lean']}"
             rows.append((what, "1.2 ×", f"{each['ours'] / each['torch_lean']:.2f} ×"))
+    for dataset, most in (("mnist", 1.2), ("cifar10", 1.5)):
+        for entry in of(entries, "memory", dataset=dataset, steps=50_000 // BATCH):
+            peak = entry["results"]["ours"]["peak_mib"] / 1024
+            rows.append((f"VAE mlp, {dataset}, 50,000 images: peak memory", f"{most} GiB", f"{peak:.2f} GiB"))
     if studies:
         seconds = {name: statistics.median(values) for name, values in studies["seconds"].items()}
         ratio = seconds["papermill loop"] / seconds["2 workers"]
@@ -184,9 +191,9 @@ SPEED = """Images a second of ours (batch {batch}, {cores} threads; a WGAN's are
 many times those of the others. The last column is the arithmetic that a step cannot do without (matrix products
 and convolutions, forward and backward) as a share of the speed of NumPy's product of two large matrices, measured
 in the same turns."""
-REMARKS = """JAX compiles convolutions inside a loop to code for one thread. PyTorch's tutorial loop turns each
-image into a tensor by itself. Keras' `fit()` over arrays waits at an epoch's end for TensorFlow's autotuning
-thread to wake, which ours does not (`lib/backend.py`)."""
+REMARKS = """JAX takes ten to twenty times as long for convolutions inside a compiled loop; its other columns are
+of the same loop. PyTorch's tutorial loop turns each image into a tensor by itself. Keras' `fit()` over arrays waits
+at an epoch's end for TensorFlow's autotuning thread to wake, which ours does not (`lib/backend.py`)."""
 
 
 def main() -> None:

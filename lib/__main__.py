@@ -298,7 +298,7 @@ def _status(options) -> int:
         return 0
     width = max(map(len, states))
     for name, (state, why) in states.items():
-        print(f"{name:{width}}  {state:8}  {why}".rstrip())
+        print(f"{name:{width}}  {state:9}  {why}".rstrip())
     kinds = [state for state, _ in states.values()]
     print(f"{len(kinds)} runs: " + ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)))
     return 0

@@ -8,7 +8,7 @@ import numpy as np
 from lib import runs
 from lib.backend import keras
 from lib.settings import UserError
-from lib.training import step_size, steps_taken
+from lib.training import optimizers, step_size, steps_taken
 
 
 def state(model) -> list:
@@ -16,11 +16,10 @@ def state(model) -> list:
 
     What the metrics hold is none of these: `fit()` resets them at each epoch's start.
     """
-    optimizers = [value for value in vars(model).values() if isinstance(value, keras.optimizers.Optimizer)]
-    for optimizer in optimizers:
+    for optimizer in optimizers(model):
         if not optimizer.built:  # an unbuilt one has nothing yet to restore into
             optimizer.build(model.trainable_weights)
-    return [*model.variables, *(variable for optimizer in optimizers for variable in optimizer.variables)]
+    return [*model.variables, *(variable for optimizer in optimizers(model) for variable in optimizer.variables)]
 
 
 def _pause() -> float:

@@ -389,14 +389,23 @@ def _rename(partial: Path, folder: Path) -> None:
 # ---- reading -------------------------------------------------------------------------------------
 
 
-def _fault(folder: Path) -> str:
-    """What is missing or invalid in a folder that should hold a whole run; '' when nothing is."""
+def published(folder: Path) -> bool:
+    """Whether a folder has only what is published of a run: neither its notebook nor its networks."""
+    return (folder / "result.json").is_file() and not any(
+        (folder / name).exists() for name in ("notebook.ipynb", "model")
+    )
+
+
+def _fault(folder: Path, published: bool = False) -> str:
+    """What is missing or invalid in a folder that should hold a run, whole or as published; '' when nothing is."""
     for name in FILES:
-        if not (folder / name).is_file():
+        if not (folder / name).is_file() and not (published and name == "notebook.ipynb"):
             return f"{name} is missing"
     try:
         result = json.loads((folder / "result.json").read_bytes())
         result["keys"]["training"], result["keys"]["evaluation"], result["metrics"]
+        if published:
+            return ""
         notebook = json.loads((folder / "notebook.ipynb").read_bytes())
         cells = code_cells(notebook)
         if not notebook["metadata"].get("papermill", {}).get("end_time"):
@@ -414,9 +423,10 @@ def _fault(folder: Path) -> str:
 
 
 def state(folder: Path, settings: Settings) -> tuple[str, str]:
-    """Where a run stands: ("done" | "unscored" | "stale" | "running" | "failed" | "missing", why in one line or '').
+    """Where a run stands, and why in one line or ''.
 
-    An unscored run is trained as its settings ask for, but its numbers were computed by other code.
+    "done", "unscored", "published", "stale", "running", "failed" or "missing". An unscored run is trained as its
+    settings ask for, but its numbers were computed by other code; of a published one, only what a report shows is here.
 
     Where the dataset's file is not here, only the rest is compared: a report can be rebuilt without it.
     """
@@ -425,6 +435,8 @@ def state(folder: Path, settings: Settings) -> tuple[str, str]:
         return "running", f"process {owner['pid']} on {owner['host']}"
     settle(folder)
     stale = _stale(folder, settings) if folder.is_dir() else None
+    if stale == "" and published(folder):
+        return "published", "its notebook and networks are not here"
     if stale == "":
         unscored = difference(read_result(folder)["keys"]["evaluation"], evaluation_key(settings), "evaluation ")
         return ("unscored", unscored) if unscored else ("done", "")
@@ -451,13 +463,13 @@ def _cause(partial: Path) -> str:
 
 
 def current(folder: Path, settings: Settings) -> bool:
-    """Whether a run's folder is what its settings ask for."""
-    return folder.is_dir() and not _stale(folder, settings)
+    """Whether a run's folder is what its settings ask for, notebook and networks included."""
+    return folder.is_dir() and not published(folder) and not _stale(folder, settings)
 
 
 def _stale(folder: Path, settings: Settings) -> str:
     """Why a run's folder is not, or no longer, what its settings ask for; '' when it is."""
-    if fault := _fault(folder):
+    if fault := _fault(folder, published(folder)):
         return fault
     keys = read_result(folder)["keys"]
     try:

@@ -77,6 +77,7 @@ class Settings(BaseModel):
     epochs: _integer(1, 100_000)
     batch_size: _integer(2, 8192)
     learning_rate: _number(0, 1)
+    schedule: Literal["constant", "linear"]
     validation: _integer(0, 1_000_000)
     precision: Literal["float32", "mixed_bfloat16"]
     jit_compile: bool
@@ -101,7 +102,7 @@ class VAESettings(Settings):
     binarize: Literal["none", "fixed", "dynamic"]
     depth: _integer(1, 8)
     activation: Literal["relu", "tanh"]
-    schedule: Literal["constant", "burda"]
+    schedule: Literal["constant", "linear", "burda"]
     epsilon: _number(0, 1)
     importance_samples: _integer(1, 5000)
 

@@ -83,7 +83,7 @@ class FusedAdam(keras.optimizers.Adam):
 def compile_model(model, settings) -> None:
     """Gives the model its optimizers, with the constants of the papers named in `models`."""
     rate = settings.learning_rate
-    # On one core, as in studies, XLA made mlp steps 3 to 50 % slower; in its loops convolutions use one thread.
+    # On one core, as in studies, a step with XLA took 9 to 53 % longer (mlp), or 7 to 14 times as long (conv).
     options = {"jit_compile": settings.jit_compile}
     if isinstance(model, VAE):
         model.compile(FusedAdam(rate, epsilon=settings.epsilon), **options)
@@ -95,16 +95,26 @@ def compile_model(model, settings) -> None:
         model.compile(*(FusedAdam(rate, beta_1=0.5, beta_2=0.9) for _ in range(2)), **options)
 
 
-def burda_rate(epoch: int, first: float) -> float:
-    """The learning rate of an epoch, counted from 0: first * 10^(-i/7) for 3^i epochs, i = 0, 1, ... up to 7.
+def rate(epoch: int, settings) -> float:
+    """The learning rate of an epoch, counted from 0.
 
-    3,280 epochs in all (Burda et al. 2016, section 5).
+    "linear" falls by the same amount each epoch, to zero after the last. "burda" is first * 10^(-i/7) for 3^i epochs,
+    i = 0, 1, ... up to 7: 3,280 epochs in all (Burda et al. 2016, section 5).
     """
-    stage, end = 0, 1
-    while epoch >= end:
-        stage += 1
-        end += 3**stage
-    return first * 10 ** (-stage / 7)
+    if settings.schedule == "linear":
+        return settings.learning_rate * (1 - epoch / settings.epochs)
+    if settings.schedule == "burda":
+        stage, end = 0, 1
+        while epoch >= end:
+            stage += 1
+            end += 3**stage
+        return settings.learning_rate * 10 ** (-stage / 7)
+    return settings.learning_rate
+
+
+def optimizers(model) -> list:
+    """A compiled model's optimizers: one of a VAE, two of GAN and WGAN."""
+    return [model.optimizer] if isinstance(model, VAE) else [model.judge_optimizer, model.generator_optimizer]
 
 
 def step_size(settings) -> int:
@@ -114,7 +124,7 @@ def step_size(settings) -> int:
 
 def steps_taken(model) -> int:
     """Calls of `train_step` since the model was built."""
-    return int((model.optimizer or model.generator_optimizer).iterations)
+    return int(optimizers(model)[-1].iterations)
 
 
 def even_size(count: int, most: int) -> int:
@@ -152,10 +162,12 @@ def train(model, dataset, settings, callbacks=(), checkpoint=None) -> dict[str, 
     epoch = tf.Variable(0, dtype=tf.int64)
     compile_model(model, settings)
     validation = blocks(batches(x_validation, even_size(len(x_validation), 500))) if len(x_validation) else None
-    started = keras.callbacks.LambdaCallback(on_epoch_begin=lambda number, logs: epoch.assign(number))
-    if getattr(settings, "schedule", None) == "burda":
-        rate = keras.callbacks.LearningRateScheduler(lambda number: burda_rate(number, settings.learning_rate))
-        callbacks = [rate, *callbacks]
+
+    def start(number, logs):
+        epoch.assign(number)
+        for optimizer in optimizers(model):
+            optimizer.learning_rate = rate(number, settings)
+
     if checkpoint:
         callbacks = [*callbacks, checkpoint]
     history = model.fit(
@@ -163,7 +175,7 @@ def train(model, dataset, settings, callbacks=(), checkpoint=None) -> dict[str, 
         initial_epoch=checkpoint.restore(model) if checkpoint else 0,
         epochs=settings.epochs,
         validation_data=validation,
-        callbacks=[started, StopOnNonFinite(settings), *callbacks],
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_begin=start), StopOnNonFinite(settings), *callbacks],
         shuffle=False,  # `batches` does that
         verbose=0,
     )

@@ -43,7 +43,7 @@ def finish(study: plan.Study, leave_out=()) -> None:
             write(run)
 
 
-def write(run: plan.PlannedRun, canonical: bool = False, labels: bool = True, **metrics) -> None:
+def write(run: plan.PlannedRun, canonical: bool = False, labels: bool = True, reencoded: str = "", **metrics) -> None:
     """Writes one run's folder; `metrics` replace or join the made-up ones, which are fewer without `labels`."""
     settings, rng = run.settings, np.random.default_rng(len(run.name) + run.settings.seed)
     _, shape = data.header(settings.dataset)
@@ -57,7 +57,9 @@ def write(run: plan.PlannedRun, canonical: bool = False, labels: bool = True, **
     (run.folder / "history.csv").write_text(runs.history_csv(history(settings.model, rng)))
     np.savez_compressed(run.folder / "samples.npz", **samples(settings, shape, rng))
     nbformat.write(executed(settings.notebook), run.folder / "notebook.ipynb")
-    facts = result(run, shape, layers, rng, canonical, labels, metrics)
+    facts = result(run, shape, layers, rng, canonical or bool(reencoded), labels, metrics)
+    if reencoded:
+        facts["dataset"] |= {"canonical": False, "reencoded": reencoded}
     (run.folder / "result.json").write_text(json.dumps(facts))
 
 

@@ -12,7 +12,7 @@ TINY = {"epochs": 4, "width": 16, "latent_dim": 3, "batch_size": 16, "validation
 CASES = [
     ("vae_mnist", {"likelihood": "gaussian", "binarize": "dynamic", "schedule": "burda"}),
     ("gan_mnist", {}),  # with Dropout, and batch normalisation in the generator
-    ("gan_mnist", {"network": "conv"}),
+    ("gan_mnist", {"network": "conv", "schedule": "linear"}),
     ("wgan_mnist", {"n_critic": 2}),
     ("wgan_mnist", {"n_critic": 2, "lipschitz": "clip"}),
 ]

@@ -68,6 +68,13 @@ def test_stand_in_data_give_no_verdict():
     assert str(found) == "no verdict (stand-in data; points to: supported)"
 
 
+def test_a_verdict_on_images_stored_with_loss_names_them():
+    results = losses({2: 150, 10: 110, 20: 100}, 3, canonical=False)
+    for one in results:
+        one["dataset"]["reencoded"] = "MNIST through JPEG"
+    assert str(verdict(1, results)) == "supported (MNIST through JPEG)"
+
+
 def test_few_images_give_no_verdict():
     results = losses({2: 150, 10: 110, 20: 100})
     results[0]["samples_n"]["test_loss"] = 360

@@ -212,6 +212,16 @@ def test_the_split_is_disjoint_complete_and_fixed(tmp_path):
 # --- the user's own file ---
 
 
+def test_known_images_stored_with_loss_are_named(tmp_path, monkeypatch):
+    np.savez(path := tmp_path / "cifar10_jpeg.npz", **arrays(32, 32, 3))
+    found = data.load(str(path))
+    assert "reencoded" not in found.record()
+    monkeypatch.setitem(data.REENCODED, found.sha256, ("cifar10", "CIFAR-10 through JPEG"))
+    found = data.load(str(path))
+    assert (found.canonical, found.record()["reencoded"]) == (False, "CIFAR-10 through JPEG")
+    assert found.class_names == data.OBJECTS
+
+
 @pytest.mark.parametrize(("stored", "shape"), [((28, 28), (28, 28, 1)), ((16, 16, 1), (16, 16, 1)), ((32, 32, 3),) * 2])
 def test_own_file(tmp_path, monkeypatch, stored, shape):
     made = arrays(*stored)

@@ -24,7 +24,18 @@ from lib.models import (
     non_saturating_loss,
 )
 from lib.networks import facts, stream
-from lib.training import FusedAdam, NonFiniteLossError, batches, binarize_once, blocks, effort, even_size, train
+from lib.training import (
+    FusedAdam,
+    NonFiniteLossError,
+    batches,
+    binarize_once,
+    blocks,
+    effort,
+    even_size,
+    optimizers,
+    rate,
+    train,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -374,6 +385,27 @@ def test_settings_for_gpus_train_to_about_the_same_losses(settings, notebook, ch
 
 
 @pytest.mark.parametrize("network", ["mlp", "conv"])
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        ("constant", [7.0] * 7),
+        ("linear", [7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0]),
+        ("burda", [7.0] + [7.0 * 10 ** (-1 / 7)] * 3 + [7.0 * 10 ** (-2 / 7)] * 3),
+    ],
+)
+def test_the_learning_rate_of_an_epoch(schedule, rates):
+    asked = SimpleNamespace(schedule=schedule, learning_rate=7.0, epochs=7)
+    assert [rate(epoch, asked) for epoch in range(7)] == pytest.approx(rates)
+
+
+@pytest.mark.parametrize("notebook", ["vae_mnist", "gan_mnist", "wgan_mnist"])
+def test_a_schedule_moves_all_optimizers(settings, notebook):
+    ours = settings(notebook, **TINY, schedule="linear")
+    train(model := build(ours, (8, 8, 1)), data(64), ours)
+    rates = [float(one.learning_rate) for one in optimizers(model)]
+    assert rates == pytest.approx([ours.learning_rate / 2] * (1 if notebook == "vae_mnist" else 2))
+
+
 def test_a_vae_starts_at_the_mean_image(settings, network):
     model = build(settings("vae_cifar10", width=8, network=network), (8, 8, 3))
     shown = images(50, channels=3)

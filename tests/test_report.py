@@ -4,6 +4,7 @@ import hashlib
 import html
 import json
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -339,6 +340,46 @@ def test_references_stand_with_their_metrics_in_a_fixed_order(made):
     assert "Never rank by it" in page.results()
 
 
+def test_images_stored_with_loss_are_named_wherever_their_numbers_stand(made, monkeypatch):
+    page = made("[{latent_dim: [10, 100], width: 256}]", reencoded="CIFAR-10 through JPEG", notebook="gan_cifar10")
+    assert "The images named CIFAR-10 through JPEG are not the canonical ones" in page.title()
+    assert "Run on CIFAR-10 through JPEG." in page.section("GAN")
+    for piece in (page.datasets(), page.results(), page.conclusion(), page.provenance()):
+        assert "CIFAR-10 through JPEG" in piece
+    (claim,) = [one for one in page.verdicts if one.claim.number == 9]
+    assert (claim.word, claim.why, claim.reencoded) == ("undecided", "1 seed", "CIFAR-10 through JPEG")
+    monkeypatch.setattr(runs.data, "fingerprint", lambda name: "of the canonical file")
+    assert [one.state for one in writeup.Page(str(page.study.path), str(page.study.folder)).done] == ["stale"] * 2
+
+
+def test_claims_are_tested_on_the_runs_of_other_studies_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "PARAMETERS_DIR", tmp_path)
+    text = "title: {0}\nnotebooks: {{vae_mnist: {{defaults: {{dataset: digits, width: 512}}, runs: [{1}]}}}}\n"
+    (tmp_path / "one.yaml").write_text(text.format("One", "{latent_dim: [2, 10, 20]}") + "evidence: [seeds]\n")
+    (tmp_path / "seeds.yaml").write_text(text.format("Seeds", "{latent_dim: [2, 10, 20], seed: [1, 2]}"))
+    (tmp_path / "child.yaml").write_text("extends: one.yaml\n")
+    for name in ("one", "seeds"):
+        for run in plan.read(name, out=str(tmp_path / "out" / name)).runs:
+            loss = 150 - 2 * run.settings.latent_dim + run.settings.seed / 10
+            synthetic.write(run, canonical=True, test_loss=loss)
+    page = writeup.Page("one", str(tmp_path / "out" / "one"))
+    assert str(page.verdicts[0]) == "supported"
+    assert "Tested on 6 runs of “Seeds” too." in page.conclusion()
+    summary = report.summary(page.study, page.entries)
+    assert summary["tally"] == writeup.tally(page.verdicts) != writeup.tally(writeup.claims.verdicts([]))
+    assert plan.read("child").evidence == ()
+    (tmp_path / "one.yaml").write_text(text.format("One", "{}") + "evidence: [seed]\n")
+    with pytest.raises(UserError, match=r"evidence: str 'seed' is none of child, seeds \(did you mean seeds\?\)"):
+        plan.read("one")
+
+
+def test_numbers_that_say_less_than_they_seem_to_are_named(made):
+    said = made("[{latent_dim: [2, 3]}]", notebook="wgan_mnist", emd_test=lambda number: 0.5 - number).results()
+    assert "A negative EMD in wgan_mnist-latent_dim3-width8-seed0: the critic has failed" in said
+    assert "is no likelihood" in made("[{}]", notebook="vae_mnist").results()
+    assert "is no likelihood" not in made("[{binarize: dynamic}]", notebook="vae_mnist").results()
+
+
 def test_published_numbers_stand_beside_ours(made):
     page = made("[{latent_dim: 20}]", notebook="vae_mnist", canonical=True, test_loss=104.0)
     (row,) = [row for row in Tags(page.published()).rows if "105.6 nats" in row]
@@ -359,6 +400,19 @@ def test_a_study_without_figures_shows_every_run(tmp_path):
     assert page.section("WGAN").count("<figure") == 3  # two runs, and one over the epochs
     assert "no VAE runs" in page.section("VAE")
     assert page.further() == ""
+
+
+def test_the_same_page_is_built_from_what_is_published_of_runs(made):
+    page = made("[{latent_dim: [2, 3]}]")
+    whole = [page.title(), page.section("GAN"), page.results(), page.conclusion()]
+    for one in page.entries:
+        (one.planned.folder / "notebook.ipynb").unlink()
+        shutil.rmtree(one.planned.folder / "model")
+    again = writeup.Page(str(page.study.path), str(page.study.folder))
+    assert [one.state for one in again.done] == ["published"] * 2
+    parts = [again.title(), again.section("GAN"), again.results(), again.conclusion()]
+    links = re.compile(r'<a href="notebooks/[^"]*">([^<]*)</a>')
+    assert [links.sub(r"\1", part) for part in whole] == parts
 
 
 def test_runs_with_numbers_of_earlier_code_are_shown_and_named(tmp_path):
@@ -434,7 +488,7 @@ def test_runs_of_earlier_code_are_shown_and_named_but_not_those_of_other_setting
         path.write_text(json.dumps(result))
     again = writeup.Page(str(page.study.path), str(page.study.folder))
     assert [(one.state, bool(one.result)) for one in again.entries] == [("stale", True), ("stale", False)]
-    assert "1 of 2 runs are by an earlier version of the code (sources.models changed)" in again.title()
+    assert "1 of 2 runs are by other code or data than now (sources.models changed)" in again.title()
 
 
 def test_every_run_can_be_made_again_by_the_command_that_stands_there(made):

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shutil
 import time
 
 import pytest
@@ -93,6 +94,18 @@ def test_state_settles_what_plain_papermill_left(made):
     os.utime(runs.partial_of(folder) / "notebook.ipynb", (old, old))
     assert _state(folder, ours) == ("done", "")
     assert folder.is_dir()
+
+
+def test_what_is_published_of_a_run_counts_as_that(made):
+    folder, ours = made
+    runs.commit(folder)
+    (folder / "notebook.ipynb").unlink()
+    assert _state(folder, ours) == ("stale", "notebook.ipynb is missing")
+    shutil.rmtree(folder / "model")
+    assert _state(folder, ours) == ("published", "its notebook and networks are not here")
+    assert not runs.current(folder, ours)
+    (folder / "samples.npz").unlink()
+    assert _state(folder, ours) == ("stale", "samples.npz is missing")
 
 
 def test_state_names_what_changed(made, settings, monkeypatch):

@@ -8,7 +8,8 @@ zero, and *fails* when the whole interval lies below the minimum effect; else it
 supported; one fails: refuted; otherwise undecided.
 
 A verdict is withheld, and only what the numbers point to is said,
-- as "no verdict": on data other than the write-up's, and where fewer than 1,000 images are behind a number;
+- as "no verdict": on data other than the write-up's, and where fewer than 1,000 images are behind a number. Images of
+  the write-up's that were stored with loss are these, but a verdict on them names them;
 - as "undecided": with fewer than three seeds, with comparisons that the study has no runs for (but for a claim with
   `partly`, which needs one comparison for each of its parts), and where the seeds spread too far.
 """
@@ -153,6 +154,7 @@ class Outcome:
     seeds: int
     hindrance: str  # why these runs give no verdict; '' if they do
     metric: str  # that the values were read from
+    reencoded: str = ""  # how the data are named where they are the write-up's, but stored with loss
 
     @property
     def points_to(self) -> str:
@@ -165,7 +167,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim's `word`: supported, refuted, undecided or no verdict; `why` and `points_to` explain the latter two."""
+    """A claim's `word`: supported, refuted, undecided or no verdict; `why` and `points_to` explain the latter two.
+
+    `reencoded` names what the runs saw in place of the write-up's very images.
+    """
 
     claim: Claim
     outcomes: tuple[Outcome, ...]
@@ -173,8 +178,12 @@ class Verdict:
     why: str = ""
     points_to: str = ""
 
+    @property
+    def reencoded(self) -> str:
+        return ", ".join(sorted({one.reencoded for one in self.outcomes if one.reencoded}))
+
     def __str__(self) -> str:
-        notes = [self.why, f"points to: {self.points_to}" if self.points_to else ""]
+        notes = [self.why, f"points to: {self.points_to}" if self.points_to else "", self.reencoded]
         notes = "; ".join(note for note in notes if note)
         return f"{self.word} ({notes})" if notes else self.word
 
@@ -411,6 +420,7 @@ def outcome(test: Test, results: Sequence[dict]) -> Outcome:
         seeds=len(values),
         hindrance=next((why for pair in pairs for run in pair if (why := _hindrance(run, test.measure))), ""),
         metric=test.measure.metric(pairs[0][0]) if pairs else "",
+        reencoded=next((name for pair in pairs for run in pair if (name := run["dataset"].get("reencoded"))), ""),
     )
 
 
@@ -444,7 +454,7 @@ def _alike(first, second, varied, match):
 
 
 def _hindrance(result, measure):
-    if not result["dataset"]["canonical"]:
+    if not (result["dataset"]["canonical"] or result["dataset"].get("reencoded")):
         return "stand-in data"
     samples = result.get("samples_n", {}).get(measure.metric(result))
     return f"only {samples} images behind the numbers" if samples is not None and samples < MIN_SAMPLES else ""

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lib import runs
-from lib.study.plan import Study
+from lib.study.plan import Study, evidence
 
 SHOWN = ("result.json", "notebook.ipynb", "history.csv", "samples.npz")
 NOTED = ".report.json"  # in the study's folder
@@ -22,6 +22,7 @@ def key(study: Study) -> dict:
     return {
         "made_of": digest.hexdigest(),
         "runs": [[_stamp(run.folder / name) for name in SHOWN] for run in study.runs],
+        "evidence": [[_stamp(run.folder / "result.json") for run in other.runs] for other in evidence(study)],
         "failed": [_stamp(runs.partial_of(run.folder) / runs.ERROR) for run in study.runs],
         "versions": runs.versions(),
     }

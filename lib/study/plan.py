@@ -32,7 +32,18 @@ REPORTS_DIR = runs.ROOT / "reports"
 MAX_BYTES = 1_000_000  # of a study file
 MAX_RUNS = 10_000
 MAX_EXTENDS = 10
-STUDY_KEYS = ("title", "author", "course", "date", "extends", "defaults", "datasets", "notebooks", "figures")
+STUDY_KEYS = (
+    "title",
+    "author",
+    "course",
+    "date",
+    "extends",
+    "defaults",
+    "datasets",
+    "notebooks",
+    "figures",
+    "evidence",
+)
 FIGURE_KEYS = ("number", "kind", "runs", "caption", "section")
 KINDS = {  # and the models that have them
     "layers": ("vae", "gan", "wgan"),
@@ -76,6 +87,7 @@ class Study:
     about: dict[str, str]  # author, course, date: what is shown under the title
     runs: tuple[PlannedRun, ...]
     figures: tuple[Figure, ...]
+    evidence: tuple[str, ...]  # studies in parameters/ on whose runs its claims are tested too
     overrides: dict[str, Any]  # as given, but datasets' paths absolute: the report's kernel works in another folder
 
     def run(self, name: str) -> PlannedRun:
@@ -111,8 +123,14 @@ def read(
         about={key: _text(path, key, content[key]) for key in ("author", "course", "date") if key in content},
         runs=planned,
         figures=_figures(path, content.get("figures", []), planned),
+        evidence=_evidence(path, content.get("evidence", [])),
         overrides=overrides,
     )
+
+
+def evidence(study: Study) -> list[Study]:
+    """The studies on whose runs a study's claims are tested too; their folders lie beside its own."""
+    return [read(name, out=str(study.folder.parent / name), check_data=False) for name in study.evidence]
 
 
 def find(study: str) -> Path:
@@ -128,6 +146,14 @@ def find(study: str) -> Path:
     raise UserError(
         f"study {study!r} is none of {', '.join(known)} in parameters/{nearest(study, known)}, nor a .yaml file"
     )
+
+
+def _evidence(path: Path, value: Any) -> tuple[str, ...]:
+    known = sorted({file.stem for file in PARAMETERS_DIR.glob("*.yaml")} - {path.stem})
+    for name in _list(path, "evidence", value):
+        if name not in known:
+            raise UserError(f"{path}: evidence: {_kind(name)} is none of {', '.join(known)}{nearest(name, known)}")
+    return tuple(value)
 
 
 def _default_folder(path: Path) -> Path:
@@ -173,7 +199,9 @@ def _content(path: Path, depth: int = 0) -> dict[str, Any]:
     parent = path.parent / _text(path, "extends", content.pop("extends"))
     if not os.path.isfile(parent):
         raise UserError(f"{path}: extends: {str(parent)!r} does not exist")
-    return _merged(_content(parent, depth + 1), content)
+    base = _content(parent, depth + 1)
+    base.pop("evidence", None)  # of that study's claims
+    return _merged(base, content)
 
 
 def _loaded(path: Path) -> Any:

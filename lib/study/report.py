@@ -27,7 +27,7 @@ import psutil
 from lib import runs, tour
 from lib.settings import UserError
 from lib.study import claims, html, kernel, plan
-from lib.study.writeup import Entry, by_setting, entries, finished, listed, parts, strip, tally
+from lib.study.writeup import Entry, by_setting, entries, finished, listed, page_of, parts, strip, tally
 
 HEAVY = 15e6  # bytes of a page
 TOURED = 40  # settings at most: about half a second each
@@ -59,7 +59,7 @@ def build(study: plan.Study, strict: bool = False, assets: bool = False) -> Path
         runs.write_aside(study.folder / "results.csv", results_csv(found))
         runs.write_aside(study.folder / "report.ipynb", nbformat.writes(notebook))
         for one in found:
-            if one.result:
+            if page_of(one):
                 write_notebook(one, study.folder / "notebooks")
         write_self_test(study.folder / "notebooks")
         at_home = study.folder.parent == plan.REPORTS_DIR
@@ -130,6 +130,7 @@ def beside(markup: str, folder: Path) -> tuple[str, set[str]]:
 def summary(study: plan.Study, found: Sequence[Entry]) -> dict:
     """What the list of studies says of one."""
     done = finished(found)
+    others = [one for other in plan.evidence(study) for one in finished(entries(other))]
     return {
         "title": study.title,
         "runs": len(found),
@@ -137,7 +138,7 @@ def summary(study: plan.Study, found: Sequence[Entry]) -> dict:
         "data": listed(one.data for one in done) or "no data yet",
         "trained": runs.duration(sum(one.result["seconds"].get("fit", 0) for one in done)),
         "built": time.strftime("%Y-%m-%d"),
-        "tally": tally(claims.verdicts([one.result for one in done])),
+        "tally": tally(claims.verdicts([one.result for one in (*done, *others)])),
         "strip": [one["picture"] for one in strip(done, 120)],
     }
 

@@ -70,6 +70,9 @@ REFERENCES = ("real", "blurred", "noisy", "class_removed", "mean_image", "pixel_
 W1_NOTE = (
     "W₁ between so few images is biased: blurred real images can come out nearer than real ones. Never rank by it."
 )
+GREY_NOTE = (
+    "On grey levels the Bernoulli −L_k compares runs of this kind, but is no likelihood: its model draws no grey."
+)
 HEADLINES = {"vae": "test_loss", "gan": "jsd_test", "wgan": "emd_test"}
 ALWAYS = ("latent_dim", "width", "seed", "network", "epochs", "batch_size", "learning_rate")
 OPTIMIZERS = {"vae": "Adam", "gan": "Adam", "clip": "RMSprop", "gp": "Adam"}
@@ -113,20 +116,33 @@ class Entry:
     @property
     def data(self) -> str:
         """The dataset's name, as the write-up has it where it is the write-up's."""
-        return Path(self.settings.dataset).stem if self.stand_in else self.family
+        named = self.result["dataset"]["name"] if self.result else self.settings.dataset
+        return self.reencoded or (Path(named).stem if self.stand_in else self.family)
+
+    @property
+    def reencoded(self) -> str:
+        """How images of the write-up's are named that were stored with loss; '' for all other data."""
+        return self.result["dataset"].get("reencoded", "") if self.result else ""
 
     @property
     def stand_in(self) -> bool:
         """Whether other data stand in for the write-up's."""
         if self.result:
-            return not self.result["dataset"]["canonical"]
+            return not (self.result["dataset"]["canonical"] or self.reencoded)
         return FAMILIES.get(self.settings.dataset) != self.family
 
     @property
+    def genuine(self) -> str:
+        """What the data are beside the write-up's."""
+        if self.stand_in:
+            return f"stand-in for {self.family}"
+        return "not canonical: stored with loss" if self.reencoded else "canonical"
+
+    @property
     def provenance(self) -> str:
-        """The dataset, what it stands in for, and its digest."""
+        """The dataset, whether it is the write-up's, and its digest."""
         digest = f", sha256 {self.result['dataset']['sha256'][:8]}…" if self.result else ""
-        return f"{self.data} ({f'stand-in for {self.family}' if self.stand_in else 'canonical'}{digest})"
+        return f"{self.data} ({self.genuine}{digest})"
 
 
 @lru_cache(maxsize=4)
@@ -139,7 +155,7 @@ def entry(planned: plan.PlannedRun) -> Entry:
     folder = planned.folder
     state, cause = runs.state(folder, planned.settings)
     found = ()
-    if state in ("done", "unscored", "stale"):
+    if state in ("done", "unscored", "published", "stale"):
         try:
             found = runs.read_result(folder), runs.read_history(folder)
             if zipfile.ZipFile(folder / "samples.npz").testzip():
@@ -156,13 +172,16 @@ def entry(planned: plan.PlannedRun) -> Entry:
 def same_work(cause: str, result: dict, settings) -> bool:
     """Whether a stale run is whole, and its settings and data are the planned ones: only code or versions have changed.
 
+    The same images stored with loss count as these data: the report names them.
+
     Args:
         cause: names the first difference of the keys, in which the data come first.
     """
     excluded = {"output_dir", "dataset", *runs.EVALUATION_SETTINGS}
     planned = settings.model_dump(exclude=excluded)
     trained = {name: value for name, value in result["settings"].items() if name not in excluded}
-    return cause.startswith(("notebook changed", "sources.", "versions.")) and trained == planned
+    reasons = ("notebook changed", "sources.", "versions.") + ("data",) * ("reencoded" in result["dataset"])
+    return cause.startswith(reasons) and trained == planned
 
 
 def entries(study: plan.Study) -> list[Entry]:
@@ -327,7 +346,9 @@ class Page:
         self.entries = entries(self.study)
         self.by_name = {entry.name: entry for entry in self.entries}
         self.done = [entry for entry in self.entries if entry.result]
-        self.verdicts = claims.verdicts([entry.result for entry in self.done])
+        self.evidence = {other.title: finished(entries(other)) for other in plan.evidence(self.study)}
+        others = [entry for found in self.evidence.values() for entry in found]
+        self.verdicts = claims.verdicts([entry.result for entry in (*self.done, *others)])
         self.seen, self.planes = self._seen(), {}
         self.parts = parts()
 
@@ -370,12 +391,16 @@ class Page:
     def _facts(self) -> dict:
         stale = [entry for entry in self.done if entry.state == "stale"]
         gaps = [entry for entry in self.entries if not entry.result]
+        reencoded = listed(sorted({entry.reencoded for entry in self.done if entry.reencoded}))
         used = listed(sorted({f"{entry.data} in place of {entry.family}" for entry in self.done if entry.stand_in}))
         return {
             "sentences": self._sentences(),
             "stand_ins": used and f"These runs used {used}: their numbers give no verdict on the write-up's claims.",
+            "reencoded": reencoded
+            and f"The images named {reencoded} are not the canonical ones but the same, stored with loss; "
+            "verdicts that rest on them say so.",
             "stale": stale
-            and f"{len(stale)} of {len(self.entries)} runs are by an earlier version of the code ({stale[0].cause}); "
+            and f"{len(stale)} of {len(self.entries)} runs are by other code or data than now ({stale[0].cause}); "
             "the command latent-report run makes them anew.",
             "gaps": gaps and f"{len(gaps)} of {len(self.entries)} runs are not done; their places are marked below.",
             "strip": strip(self.done),
@@ -423,10 +448,9 @@ class Page:
         for one in seen.values():
             facts = one.result["dataset"]
             counts = [facts["counts"].get(part) for part in ("train", "validation", "test")]
-            genuine = f"no: stands in for {one.family}" if one.stand_in else "yes"
             shape = " × ".join(str(side) for side in facts["shape"])
-            rows.append(self._row(one.data, genuine, shape, *counts, facts["sha256"][:16] + "…"))
-        head = ("dataset", "canonical", "image", "training", "validation", "test", "sha256")
+            rows.append(self._row(one.data, one.genuine, shape, *counts, facts["sha256"][:16] + "…"))
+        head = ("dataset", "is", "image", "training", "validation", "test", "sha256")
         note = (
             "Validation images are drawn from the training images by a fixed seed; the test images are used once, for "
             "what is reported."
@@ -469,7 +493,11 @@ class Page:
 
     def _of_notebook(self, model: str, notebook: str, group: list[Entry]) -> list[dict]:
         family, prefix = group[0].family, f"{model} {group[0].family}"
-        note = f"Run on {listed(entry.data for entry in group)}." if any(entry.stand_in for entry in group) else ""
+        note = (
+            f"Run on {listed(entry.data for entry in group)}."
+            if any(entry.data != entry.family for entry in group)
+            else ""
+        )
         chosen = [one for one in self.study.figures if self._path(one)[:2] == (model, family)]
         shown = {name for one in self.study.figures for panel in one.runs for name in panel}
         rest = [self._default(each) for each in by_setting(entry for entry in group if entry.name not in shown)]
@@ -712,12 +740,17 @@ class Page:
         one = len(counts) == 1
         images = "; ".join(count + f" for {' · '.join(each)}" * (not one) for count, each in counts.items())
         bins = {one.result["scorecard"]["bins"] for one in finished(group) if "scorecard" in one.result}
+        grey = any(getattr(one.settings, "binarize", "") == "none" for one in group)
+        failed = [one.name for one in group if any(one.metrics.get(name, 0) < 0 for name in names if "emd_" in name)]
         notes = (
             f"All: {', '.join(same)}." * bool(same),
             f"Images behind the numbers: {images}." * bool(images),
             self._classifier(group) if not {*BY_CLASSIFIER}.isdisjoint(names) else "",
             f"NDB is of {listed(sorted(bins))} bins." if bins and "ndb" in names else "",
             W1_NOTE if "w1" in names else "",
+            GREY_NOTE if grey and any(name.startswith("nll_") for name in names) else "",
+            f"A negative EMD in {listed(failed)}: the critic has failed there, and the number says nothing."
+            * bool(failed),
         )
         return " ".join(filter(None, notes))
 
@@ -829,14 +862,21 @@ class Page:
 
     def conclusion(self) -> Piece:
         """The write-up's claims: an overview, then each with its numbers, rule and verdict."""
-        rows = [self._row(one.claim.number, one.claim.text, one.word, one.points_to or "–") for one in self.verdicts]
-        head = ("no.", "claim", "verdict", "numbers point to")
-        overview = self.parts.table(head, rows, tally(self.verdicts), self._classifier(self.done))
+        rows = [
+            self._row(one.claim.number, one.claim.text, one.word, one.points_to or "–", one.reencoded or "–")
+            for one in self.verdicts
+        ]
+        head = ("no.", "claim", "verdict", "numbers point to", "in part on")
+        note = self._classifier(self.done)
+        for title, found in self.evidence.items():
+            note += f" Tested on {len(found)} runs of “{title}” too." * bool(found)
+        overview = self.parts.table(head, rows, tally(self.verdicts), note.strip())
         return Piece(overview + self.parts.claims([self._claim(one) for one in self.verdicts]))
 
     def _claim(self, one: claims.Verdict) -> dict:
         points = f"the numbers point to: {one.points_to}" if one.points_to else ""
-        why = "; ".join(part for part in (one.why, points) if part)
+        on = f"in part on {one.reencoded}" if one.reencoded else ""
+        why = "; ".join(part for part in (one.why, points, on) if part)
         return {
             "claim": one.claim,
             "word": one.word,
@@ -1083,14 +1123,14 @@ def again(one: Entry) -> str:
     """The one command that makes a run again, as plain papermill; everything that is not a default stands in it."""
     source = runs.NOTEBOOK_DIR / f"{one.settings.notebook}.ipynb"
     defaults = notebook_defaults(source)
-    changed = {
-        name: value
-        for name, value in one.settings.model_dump().items()
-        if name != "output_dir" and value != defaults.get(name)
-    }
+    seen = (
+        one.result["dataset"]["name"] if one.result else Path(one.settings.dataset).name
+    )  # a file's without its folder
+    asked = one.settings.model_dump(exclude={"output_dir"}) | {"dataset": seen}
     words = ["papermill", f"notebooks/{source.name}", f"{one.name}.ipynb"]
-    for name, value in changed.items():
-        words += ["-p", name, Path(value).name if name == "dataset" else str(value)]
+    for name, value in asked.items():
+        if value != defaults.get(name):
+            words += ["-p", name, str(value)]
     return shlex.join([*words, "-p", "output_dir", f"again/{one.name}"])
 
 
@@ -1108,8 +1148,8 @@ def beyond(one: Entry) -> str:
 
 
 def page_of(one: Entry) -> str:
-    """Where a run's notebook stands, seen from the report; '' where it is not done."""
-    return f"notebooks/{one.name}.html" if one.result else ""
+    """Where a run's notebook stands, seen from the report; '' where it is not done, or published without."""
+    return f"notebooks/{one.name}.html" if one.result and not runs.published(one.planned.folder) else ""
 
 
 def counted(group: list[Entry]) -> str:
