@@ -44,6 +44,16 @@ def share_of_peak(entry: dict) -> float:
     return steps * entry["gflop_a_step"] / entry["results"]["matrix_product"]["gflops"]
 
 
+def ratios(entries: list[dict], entry: dict) -> dict[str, float]:
+    """Ours against each other contestant, by its name, as they took turns."""
+    like = {name: entry["case"][name] for name in ("model", "network", "dataset")}
+    found = {}
+    for one in (entry, *(of(entries, "fit", **like) if entry["part"] == "models" else ())):
+        each = speeds(one)
+        found |= {name: each["ours"] / value for name, value in each.items() if name != "ours"}
+    return found
+
+
 def title(case: dict) -> str:
     return f"{case['model'].upper()} {case['network']}, {case['dataset']}"
 
@@ -121,21 +131,16 @@ KEY = {"model": "vae", "network": "mlp", "dataset": "mnist"}
 def targets(entries: list[dict], studies: dict | None) -> list[tuple[str, str, str]]:
     """(what, target, reached)"""
     key = of(entries, "models", **KEY)[0]
-    found = speeds(key)
+    found = ratios(entries, key)
     rows = [
-        (
-            f"VAE mlp, mnist: images a second, against {LABELS[name]}",
-            f"{target} ×",
-            f"{found['ours'] / found[name]:.2f} ×",
-        )
+        (f"VAE mlp, mnist: images a second, against {LABELS[name]}", f"{target} ×", f"{found[name]:.2f} ×")
         for name, target in (("keras_fit", 2.0), ("torch_loader", 2.5), ("torch_lean", 1.1), ("jax_scan", 1.1))
     ]
     rows.append(("VAE mlp, mnist: share of the matrix-product peak", "(60 %)", f"{share_of_peak(key):.0%}"))
     for model in ("gan", "wgan"):
         for entry in of(entries, "models", model=model):
-            each = speeds(entry)
             what = f"{title(entry['case'])}: against {LABELS['torch_lean']}"
-            rows.append((what, "1.2 ×", f"{each['ours'] / each['torch_lean']:.2f} ×"))
+            rows.append((what, "1.2 ×", f"{ratios(entries, entry)['torch_lean']:.2f} ×"))
     for dataset, most in (("mnist", 1.2), ("cifar10", 1.5)):
         for entry in of(entries, "memory", dataset=dataset, steps=50_000 // BATCH):
             peak = entry["results"]["ours"]["peak_mib"] / 1024
@@ -159,13 +164,13 @@ def read(name: str) -> dict | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def model_rows(entries: list[dict]) -> list[tuple]:
+def model_rows(entries: list[dict], part: str) -> list[tuple]:
     rows = []
-    for entry in entries:
-        found = speeds(entry)
-        ratios = [f"{found['ours'] / found[name]:.2f}" if name in found else "" for name in list(LABELS)[2:]]
+    for entry in of(entries, part):
+        found = ratios(entries, entry)
+        cells = [f"{found[name]:.2f}" if name in found else "" for name in list(LABELS)[2:]]
         peak = f"{share_of_peak(entry):.0%}" if "matrix_product" in entry["results"] else ""
-        rows.append((title(entry["case"]), f"{found['ours']:,}", *ratios, peak))
+        rows.append((title(entry["case"]), f"{speeds(entry)['ours']:,}", *cells, peak))
     return rows
 
 
@@ -191,9 +196,17 @@ SPEED = """Images a second of ours (batch {batch}, {cores} threads; a WGAN's are
 many times those of the others. The last column is the arithmetic that a step cannot do without (matrix products
 and convolutions, forward and backward) as a share of the speed of NumPy's product of two large matrices, measured
 in the same turns."""
-REMARKS = """JAX takes ten to twenty times as long for convolutions inside a compiled loop; its other columns are
-of the same loop. PyTorch's tutorial loop turns each image into a tensor by itself. Keras' `fit()` over arrays waits
-at an epoch's end for TensorFlow's autotuning thread to wake, which ours does not (`lib/backend.py`)."""
+REMARKS = """Keras' `fit()` is measured beside ours alone, with TensorFlow as it comes: without oneDNN, which ours
+asks for, and with the wait at an epoch's end for the autotuning thread to wake, which ours does without
+(`lib/backend.py`). PyTorch's tutorial loop turns each image into a tensor by itself. JAX takes ten to sixty times as
+long for convolutions inside a compiled loop on this CPU."""
+MISSED = """Where the time of a step of the mlp VAE goes, by TensorFlow's profiler on two threads (4.7 ms in all): five
+large matrix products 3.0 ms, which are 2.5 ms at the measured peak; Adam about 0.8 ms, at the speed of memory;
+softplus, its gradient and the sums about 0.6 ms, of which softplus is 0.33 ms on one thread. Tried, and left out: XLA
+for the whole step (3 to 12 % faster with two threads, 9 % slower with one, as studies run), XLA for the loss alone (9 %
+slower), gathering whole blocks of minibatches (nothing), one thread between operations (9 % slower), four (1 %
+faster), oneDNN off (8 % slower), bytes instead of floats for dropout (the mlp GAN 8 % faster, for code of our own in
+place of Keras' layer)."""
 
 
 def main() -> None:
@@ -209,11 +222,13 @@ def main() -> None:
         table(("what", "target", "reached"), targets(entries, studies)),
         "## Training speed",
         SPEED.format(batch=BATCH, cores=machine["cores"]),
-        table(("", "images/s", *[f"× {name}" for name in names], "of peak"), model_rows(of(entries, "models"))),
+        table(("", "images/s", *[f"× {name}" for name in names], "of peak"), model_rows(entries, "models")),
         "![Training images a second](benchmarks/models.svg)",
         "With one thread, as in a study with a worker for each core:",
-        table(("", "images/s", *[f"× {name}" for name in names], "of peak"), model_rows(of(entries, "threads"))),
+        table(("", "images/s", *[f"× {name}" for name in names], "of peak"), model_rows(entries, "threads")),
         REMARKS,
+        "## What was missed",
+        MISSED,
         "## XLA",
         "`jit_compile` is off by default: images a second without and with it.",
         table(

@@ -28,7 +28,7 @@ SCRIPTS = {
     "jax_scan": "jax_scan",
     "matrix_product": "matrix_product",
 }
-PEERS = ("keras_fit", "torch_loader", "torch_lean", "jax_scan", "matrix_product")
+PEERS = ("torch_loader", "torch_lean", "jax_scan", "matrix_product")
 STEPS = {"vae": 192, "gan": 96, "wgan": 20}  # of a turn; a WGAN's hold five minibatches each
 WIDTH = {"vae": 512, "gan": 256, "wgan": 128}  # the notebooks' defaults
 BATCH = 128
@@ -40,6 +40,7 @@ def cases():
         for network in ("mlp", "conv"):
             for model in STEPS:
                 yield "models", case(model, network, dataset), ("ours", *PEERS)
+                yield "fit", case(model, network, dataset), ("ours", "keras_fit")
     for model in STEPS:
         yield "threads", case(model, threads=1), ("ours", "ours_xla", "torch_lean", "jax_scan", "matrix_product")
         yield "xla", case(model), ("ours", "ours_xla")
@@ -173,7 +174,7 @@ def machine() -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", action="append", help="a part: models, threads, xla, batch, width or memory")
+    parser.add_argument("--only", action="append", help="a part: models, fit, threads, xla, batch, width or memory")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)

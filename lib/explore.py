@@ -68,6 +68,10 @@ class LiveProgress(OneLineAnEpoch):
         self.interrupted = True
         self.bar.set_description("stopping after this epoch")
 
+    def on_epoch_begin(self, epoch, logs=None):
+        if not self.done:  # a training that goes on from its checkpoint begins at a later one
+            self.bar.initial = self.bar.n = epoch
+
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
         for name, value in logs.items():

@@ -195,7 +195,7 @@ def made(tmp_path):
     """A function: the page of a study of one notebook with these runs, and what else stands in its file."""
 
     def page(runs, more="", leave_out=(), notebook="gan_mnist", **options):
-        defaults = "{dataset: digits, width: 8}"
+        defaults = f"{{dataset: {'digits' if notebook.endswith('mnist') else 'shapes'}, width: 8}}"
         text = f"notebooks: {{{notebook}: {{defaults: {defaults}, runs: {runs}}}}}\n{more}"
         (tmp_path / "s.yaml").write_text(text)
         study = plan.read(str(tmp_path / "s.yaml"), out=str(tmp_path))

@@ -9,6 +9,8 @@ import time  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 sys.path = [str(Path(__file__).resolve().parents[2]), *sys.path[1:]]  # lib's
+if case.contestant == "keras_fit":
+    import tensorflow  # noqa: F401  before lib asks it for oneDNN: without AVX-512 that is off by default
 from lib.backend import keras  # noqa: E402
 
 IMPORTED = time.perf_counter()
