@@ -44,11 +44,14 @@ def share_of_peak(entry: dict) -> float:
     return steps * entry["gflop_a_step"] / entry["results"]["matrix_product"]["gflops"]
 
 
+def like(entry: dict) -> dict[str, str]:
+    return {name: entry["case"][name] for name in ("model", "network", "dataset")}
+
+
 def ratios(entries: list[dict], entry: dict) -> dict[str, float]:
     """Ours against each other contestant, by its name, as they took turns."""
-    like = {name: entry["case"][name] for name in ("model", "network", "dataset")}
     found = {}
-    for one in (entry, *(of(entries, "fit", **like) if entry["part"] == "models" else ())):
+    for one in (entry, *(of(entries, "fit", **like(entry)) if entry["part"] == "models" else ())):
         each = speeds(one)
         found |= {name: each["ours"] / value for name, value in each.items() if name != "ours"}
     return found
@@ -76,11 +79,14 @@ def save(figure, name: str) -> None:
 def draw_models(entries: list[dict]) -> None:
     figure, axes = plt.subplots(4, 3, figsize=(10, 8), layout="constrained")
     for axis, entry in zip(axes.flat, of(entries, "models"), strict=False):
-        found = speeds(entry)
+        measured = dict.fromkeys(speeds(entry), entry)
+        measured |= dict.fromkeys(("keras_fit",), of(entries, "fit", **like(entry))[0])
+        found = {name: speeds(measured[name])[name] for name in LABELS if name in measured}
         for row, name in enumerate(found):
             axis.barh(row, found[name], color=COLOURS[name])
-            axis.plot(spread(entry, name), [row, row], color="black", linewidth=1)
-            axis.text(found[name], row, f" {found[name]:,.0f}", va="center", fontsize=8)
+            least, most = spread(measured[name], name)
+            axis.plot((least, most), [row, row], color="black", linewidth=1)
+            axis.text(most, row, f" {found[name]:,.0f}", va="center", fontsize=8)
         axis.set_yticks(range(len(found)), [LABELS[name] for name in found], fontsize=8)
         axis.invert_yaxis()
         axis.set_xlim(0, max(found.values()) * 1.3)
@@ -196,9 +202,10 @@ SPEED = """Images a second of ours (batch {batch}, {cores} threads; a WGAN's are
 many times those of the others. The last column is the arithmetic that a step cannot do without (matrix products
 and convolutions, forward and backward) as a share of the speed of NumPy's product of two large matrices, measured
 in the same turns."""
-REMARKS = """Keras' `fit()` is measured beside ours alone, with TensorFlow as it comes: without oneDNN, which ours
-asks for, and with the wait at an epoch's end for the autotuning thread to wake, which ours does without
-(`lib/backend.py`). PyTorch's tutorial loop turns each image into a tensor by itself. JAX takes ten to sixty times as
+REMARKS = """Keras' `fit()` is measured beside ours alone, with TensorFlow as it comes: on this CPU, which has
+AVX-512, oneDNN is on by default (elsewhere ours asks for it: without, conv steps took 1.8 to 1.9 times as long), and an
+epoch's end waits for the autotuning thread to wake, which ours does without (`lib/backend.py`): that wait is now short,
+now long. PyTorch's tutorial loop turns each image into a tensor by itself. JAX takes ten to sixty times as
 long for convolutions inside a compiled loop on this CPU."""
 MISSED = """Where the time of a step of the mlp VAE goes, by TensorFlow's profiler on two threads (4.7 ms in all): five
 large matrix products 3.0 ms, which are 2.5 ms at the measured peak; Adam about 0.8 ms, at the speed of memory;
