@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -357,6 +358,16 @@ def test_without_any_network(tmp_path, npz, study):
     done = command("run", path, "--out", tmp_path / "out", before=["unshare", "-n"])
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "index.html").is_file()
+
+
+def test_a_kernel_leaves_no_temporary_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cell = nbformat.v4.new_code_cell("import tempfile; open(name := tempfile.mkstemp()[1], 'w').write('x'); name")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), source := tmp_path / "tiny.ipynb")
+    done = kernel.execute(source, None, {})
+    made = Path(done.cells[-1].outputs[0]["data"]["text/plain"].strip("'"))
+    assert (made.parent.parent, made.exists()) == (tmp_path, False)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.ipynb"]
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,9 @@ def execute(source: Path, output: Path | None, parameters: dict[str, Any]):
     from traitlets.config import Config
 
     config = Config()
-    with tempfile.TemporaryDirectory(prefix="lr-") as sockets:  # short: a socket's path has at most 107 bytes
+    with _scratch() as folder:
         if os.name == "posix":  # TCP ports are chosen before the kernel takes them: kernels that start together clash
-            config.KernelManager.transport, config.KernelManager.ip = "ipc", f"{sockets}/k"
+            config.KernelManager.transport, config.KernelManager.ip = "ipc", f"{folder}/k"
         return papermill.execute_notebook(
             nbformat.read(source, as_version=4),
             output and str(output).replace("{", "{{").replace("}", "}}"),  # papermill passes paths through str.format
@@ -61,3 +62,22 @@ def execute(source: Path, output: Path | None, parameters: dict[str, Any]):
             shutdown_kernel="immediate",  # the graceful way interrupts an idle kernel, which says so on stderr
             config=config,
         )
+
+
+@contextmanager
+def _scratch():
+    """Yields a folder for the kernel's sockets and temporary files, and removes it.
+
+    TensorFlow writes some of the latter for each function that it compiles, and a kernel that is ended at once, as ours
+    are, leaves them.
+    """
+    before = os.environ.get("TMPDIR")
+    with tempfile.TemporaryDirectory(prefix="lr-") as folder:  # short: a socket's path has at most 107 bytes
+        os.environ["TMPDIR"] = folder  # the kernel inherits it
+        try:
+            yield folder
+        finally:
+            if before is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = before
