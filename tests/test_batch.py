@@ -164,7 +164,7 @@ def test_numbers_of_other_code_are_computed_anew_without_training(tmp_path, npz,
         old["keys"]["evaluation"]["sources"]["estimates"] = "b" * 64
         result.write_text(json.dumps(old))
         status = command("status", path, "--out", tmp_path / "out").stdout
-        assert "unscored  evaluation sources.estimates changed" in status
+        assert "unscored   evaluation sources.estimates changed" in status
         done = command(verb, *words)
         assert done.returncode == 0, done.stderr
         assert expected in done.stdout

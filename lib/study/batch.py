@@ -23,17 +23,17 @@ from lib.study.progress import Cost, Progress
 GIB_PER_RUN = 3.0  # what a kernel with TensorFlow and a dataset may take at its peak (a VAE's evaluation on CIFAR-10)
 START_SECONDS = 18.0  # of a run: kernel, imports, first step, evaluation, on one core
 SCORE_SECONDS = 15.0  # of a run's numbers alone
-# Training images a second on one core, measured with the default settings, for the estimate that is shown beforehand.
+# Training images a second on one core, from measured ones with the default settings, for the estimate shown beforehand.
 IMAGES_PER_SECOND = {
-    "vae_mnist": 12_000,
-    "vae_cifar10": 3_000,
-    "gan_mnist": 3_500,
-    "gan_cifar10": 1_200,
-    "wgan_mnist": 3_500,
-    "wgan_cifar10": 1_200,
+    "vae_mnist": 35_000,
+    "vae_cifar10": 5_000,
+    "gan_mnist": 6_500,
+    "gan_cifar10": 2_200,
+    "wgan_mnist": 7_000,
+    "wgan_cifar10": 2_100,
 }
-CONV_FACTOR = 4.0
-STEP_SECONDS = 0.002  # of a step, whatever its size: small batches take longer
+CONV_FACTOR = 6.0  # between 3 (VAE, CIFAR-10) and 9 (WGAN, MNIST)
+STEP_SECONDS = 0.004  # of a step, whatever its size, and not in the above: small batches take longer
 MEMORY_SHARE = 0.9  # of the machine's memory, that all runs together may hold
 
 
