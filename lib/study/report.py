@@ -121,7 +121,7 @@ def beside(markup: str, folder: Path) -> tuple[str, set[str]]:
             if not (folder / name).exists():
                 runs.write_aside(folder / name, base64.b64decode(content))
             names[content] = name
-        return f'loading="lazy" src="assets/{names[content]}"'
+        return f'src="assets/{names[content]}"'
 
     markup = re.sub(r'\bsrc="data:image/([a-z+]+);base64,([A-Za-z0-9+/=]{4000,})"', moved, markup)
     return markup, set(names.values())

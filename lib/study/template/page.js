@@ -87,6 +87,8 @@ function lightbox() {
   });
 }
 
+// Pictures are decoded when they come into view; a printer sees all of them.
+addEventListener("beforeprint", () => all("img[loading]").forEach((image) => { image.loading = "eager"; }));
 colours();
 contents();
 root.classList.add("ready");
