@@ -36,7 +36,9 @@ def test_in_a_browser(demo, browser, width):
     assert complaints == []
     assert [url for url in requests if not url.startswith("data:")] == [(demo / "index.html").as_uri()]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth && image.alt)")
+    load = "image => { image.loading = 'eager'; return image.decode(); }"  # else only when it comes into view
+    page.evaluate(f"Promise.all([...document.images].map({load})).then(() => true)")
+    assert page.evaluate("[...document.images].every(image => image.naturalWidth && image.alt)")
     assert page.locator("figure[id^=fig-]").count() == 17
     page.locator('a[href^="notebooks/"]').first.click()
     assert page.url.startswith((demo / "notebooks").as_uri())
