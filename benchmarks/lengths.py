@@ -51,6 +51,9 @@ def train(notebook: str, epochs: int, schedule: str, dataset, card, held_out) ->
     values |= {"latent_dim": 100, "width": WIDTH[notebook.split("_")[0]], "network": "mlp", **case}
     settings = check(values, "benchmark")
     model = models.build(settings, dataset.shape)
+    broken_off = of(lines(), notebook, epochs, schedule)
+    kept = [json.dumps(row) + "\n" for row in lines() if row not in broken_off]
+    RESULTS.write_text("".join(kept))
 
     def look(number, logs):
         if (epoch := number + 1) % EVERY == 0:
