@@ -121,9 +121,14 @@ def test_a_model_notebook(browser, lab):
     page.wait_for_function(
         "before => document.querySelector('.widget-tab img.widget-image').src !== before", arg=before
     )
-    readouts = page.locator(".widget-tab .widget-readout").all_inner_texts()[:2]
-    shown = [float(text.replace("−", "-")) for text in readouts]  # a true minus sign
-    assert shown == pytest.approx([-2.65, 2.0], abs=0.3)
+    wanted = pytest.approx([-2.65, 2.0], abs=0.3)
+    for _ in range(50):  # the sliders follow one after the other
+        readouts = page.locator(".widget-tab .widget-readout").all_inner_texts()[:2]
+        shown = [float(text.replace("−", "-")) for text in readouts]  # a true minus sign
+        if shown == wanted:
+            break
+        page.wait_for_timeout(200)
+    assert shown == wanted
     page.close()
 
 
