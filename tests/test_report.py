@@ -321,6 +321,7 @@ def test_the_budget_has_one_row_for_all_seeds(made):
 
 def test_the_classifiers_accuracy_stands_with_its_numbers(made):
     page = made("[{}]", canonical=True)
+    assert "in part on" not in page.conclusion()
     for piece in (page.results(), page.conclusion(), page.published()):
         assert "right on 99.2 % of 10,000 test images on MNIST" in piece
 
@@ -346,6 +347,8 @@ def test_images_stored_with_loss_are_named_wherever_their_numbers_stand(made, mo
     assert "Run on CIFAR-10 through JPEG." in page.section("GAN")
     for piece in (page.datasets(), page.results(), page.conclusion(), page.provenance()):
         assert "CIFAR-10 through JPEG" in piece
+    assert "in part on" in page.conclusion()
+    assert "-p dataset shapes" in page.provenance()
     (claim,) = [one for one in page.verdicts if one.claim.number == 9]
     assert (claim.word, claim.why, claim.reencoded) == ("undecided", "1 seed", "CIFAR-10 through JPEG")
     monkeypatch.setattr(runs.data, "fingerprint", lambda name: "of the canonical file")

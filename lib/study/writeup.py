@@ -862,11 +862,12 @@ class Page:
 
     def conclusion(self) -> Piece:
         """The write-up's claims: an overview, then each with its numbers, rule and verdict."""
+        lossy = any(one.reencoded for one in self.verdicts)
         rows = [
-            self._row(one.claim.number, one.claim.text, one.word, one.points_to or "–", one.reencoded or "–")
+            self._row(one.claim.number, one.claim.text, one.word, one.points_to or "–", *[one.reencoded or "–"] * lossy)
             for one in self.verdicts
         ]
-        head = ("no.", "claim", "verdict", "numbers point to", "in part on")
+        head = ("no.", "claim", "verdict", "numbers point to", *["in part on"] * lossy)
         note = self._classifier(self.done)
         for title, found in self.evidence.items():
             note += f" Tested on {len(found)} runs of “{title}” too." * bool(found)
@@ -1123,10 +1124,8 @@ def again(one: Entry) -> str:
     """The one command that makes a run again, as plain papermill; everything that is not a default stands in it."""
     source = runs.NOTEBOOK_DIR / f"{one.settings.notebook}.ipynb"
     defaults = notebook_defaults(source)
-    seen = (
-        one.result["dataset"]["name"] if one.result else Path(one.settings.dataset).name
-    )  # a file's without its folder
-    asked = one.settings.model_dump(exclude={"output_dir"}) | {"dataset": seen}
+    dataset = one.result["dataset"]["name"] if one.result else Path(one.settings.dataset).name  # without its folder
+    asked = one.settings.model_dump(exclude={"output_dir"}) | {"dataset": dataset}
     words = ["papermill", f"notebooks/{source.name}", f"{one.name}.ipynb"]
     for name, value in asked.items():
         if value != defaults.get(name):
