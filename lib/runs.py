@@ -469,14 +469,20 @@ def current(folder: Path, settings: Settings) -> bool:
 
 def _stale(folder: Path, settings: Settings) -> str:
     """Why a run's folder is not, or no longer, what its settings ask for; '' when it is."""
-    if fault := _fault(folder, published(folder)):
-        return fault
-    keys = read_result(folder)["keys"]
+    return _fault(folder, published(folder)) or outdated(read_result(folder), settings)
+
+
+def outdated(result: dict, settings: Settings) -> str:
+    """The first part of a result's training key that is not what the settings ask for now; '' when all are.
+
+    Where the dataset's file is not here, only the rest is compared.
+    """
+    trained = result["keys"]["training"]
     try:
         fingerprint = data.fingerprint(settings.dataset)
     except UserError:
-        fingerprint = keys["training"].get("data")
-    return difference(keys["training"], training_key(settings, fingerprint))
+        fingerprint = trained.get("data")
+    return difference(trained, training_key(settings, fingerprint))
 
 
 def duration(seconds: float) -> str:

@@ -95,6 +95,19 @@ def test_only_runs_alike_in_everything_else_are_compared():
     assert verdict(1, results).word == "undecided"
 
 
+def test_of_several_lengths_and_networks_those_with_most_seeds_count():
+    short = losses({2: 160, 10: 130, 20: 120}, epochs=10)
+    long = losses({2: 120, 10: 130, 20: 160}, seeds=1, epochs=50)
+    found = verdict(1, short + long)
+    assert (found.word, found.outcomes[0].seeds) == ("supported", 3)
+    assert found.outcomes[0].before == [160, 160.1, 160.2]  # seed 0 of the long ones does not enter
+    longest = losses({2: 120, 10: 130, 20: 160}, epochs=50)
+    assert verdict(1, short + longest).word == "refuted"
+    deeper = losses({2: 160, 10: 130, 20: 120}, epochs=90, network="conv")
+    assert verdict(1, deeper + longest).word == "refuted"
+    assert verdict(1, deeper).word == "supported"
+
+
 def test_sharpness_counts_nearness_to_real_images():
     def sharp(values):
         return [run(latent_dim=z, seed=s, sharpness=value) for z, value in values.items() for s in range(3)]

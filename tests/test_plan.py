@@ -148,6 +148,14 @@ def test_relative_dataset_of_the_command_line_is_relative_to_the_current_folder(
     assert read.overrides == {"dataset": str(file)}  # for a kernel that works in another folder
 
 
+def test_dataset_in_the_home_folder_is_recorded_as_such(study, npz, monkeypatch, tmp_path):
+    (tmp_path / "home").mkdir()
+    npz(name="home/my.npz")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    path = study("datasets: {mnist: ~/my.npz}\ndefaults: {batch_size: 32}\nnotebooks: {vae_mnist: {runs: [{}]}}")
+    assert plan.read(str(path)).runs[0].settings.dataset == "~/my.npz"
+
+
 def test_two_different_runs_of_one_name_are_refused(study, npz, tmp_path):
     for folder in "ab":
         (tmp_path / folder).mkdir()

@@ -368,8 +368,21 @@ def test_claims_are_tested_on_the_runs_of_other_studies_too(tmp_path, monkeypatc
     page = writeup.Page("one", str(tmp_path / "out" / "one"))
     assert str(page.verdicts[0]) == "supported"
     assert "Tested on 6 runs of “Seeds” too." in page.conclusion()
+    for folder in (tmp_path / "out" / "seeds").glob("*/*"):  # their numbers alone are published
+        shutil.rmtree(folder / "model")
+        for file in folder.iterdir():
+            if file.name != "result.json":
+                file.unlink()
+    (tmp_path / "out" / "seeds" / "index.html").touch()
+    page = writeup.Page("one", str(tmp_path / "out" / "one"))
+    assert str(page.verdicts[0]) == "supported"
+    assert 'Tested on 6 runs of <a href="../seeds/index.html">“Seeds”</a> too.' in page.conclusion()
     summary = report.summary(page.study, page.entries)
     assert summary["tally"] == writeup.tally(page.verdicts) != writeup.tally(writeup.claims.verdicts([]))
+    damaged = next((tmp_path / "out" / "seeds").glob("*/*/result.json"))
+    damaged.write_text(damaged.read_text()[:-1])
+    page = writeup.Page("one", str(tmp_path / "out" / "one"))
+    assert "Tested on 5 runs of" in page.conclusion()
     assert plan.read("child").evidence == ()
     (tmp_path / "one.yaml").write_text(text.format("One", "{}") + "evidence: [seed]\n")
     with pytest.raises(UserError, match=r"evidence: str 'seed' is none of child, seeds \(did you mean seeds\?\)"):

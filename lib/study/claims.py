@@ -2,10 +2,11 @@
 
 The rules stand here since before any homework run was made: a change after one would have to be said in the report.
 
-A rule compares runs that are alike but for what it varies, seed by seed. With three seeds or more and a one-sided 95 %
-t-interval around the mean effect, a gain *holds* when the mean reaches the minimum effect and the interval lies above
-zero, and *fails* when the whole interval lies below the minimum effect; else it is open. All tests of a claim hold:
-supported; one fails: refuted; otherwise undecided.
+A rule compares runs that are alike but for what it varies, seed by seed; where there are runs of several lengths or
+networks, those of which there are most seeds. With three seeds or more and a one-sided 95 % t-interval around the mean
+effect, a gain *holds* when the mean reaches the minimum effect and the interval lies above zero, and *fails* when the
+whole interval lies below the minimum effect; else it is open. All tests of a claim hold: supported; one fails: refuted;
+otherwise undecided.
 
 A verdict is withheld, and only what the numbers point to is said,
 - as "no verdict": on data other than the write-up's, and where fewer than 1,000 images are behind a number. Images of
@@ -407,7 +408,7 @@ def outcome(test: Test, results: Sequence[dict]) -> Outcome:
     """Pairs the runs that a test compares, by seed."""
     before, after = ([] if side is None else _chosen(results, side, test.measure) for side in (test.before, test.after))
     pairs = [(first, second) for first in before for second in after if _paired(test, first, second)]
-    pairs = [(one,) for one in before] if test.after is None else pairs
+    pairs = _of_one_kind([(one,) for one in before] if test.after is None else pairs, test.rising)
     by_seed: dict[int, list] = {}
     for pair in pairs:
         by_seed.setdefault(pair[0]["settings"]["seed"], []).append([test.measure.value(run) for run in pair])
@@ -422,6 +423,27 @@ def outcome(test: Test, results: Sequence[dict]) -> Outcome:
         metric=test.measure.metric(pairs[0][0]) if pairs else "",
         reencoded=next((name for pair in pairs for run in pair if (name := run["dataset"].get("reencoded"))), ""),
     )
+
+
+def _of_one_kind(pairs: list[tuple[dict, ...]], rising: str) -> list[tuple[dict, ...]]:
+    """Of runs of several lengths or networks, those of which there are most seeds.
+
+    Of equally many the dense ones, which the write-up is about, then the longest. Where the test is of length itself,
+    or of any values of another setting, all count.
+    """
+    kinds: dict[tuple, list] = {}
+    for pair in pairs:
+        kinds.setdefault(
+            tuple((run["settings"].get("network"), run["settings"].get("epochs", 0)) for run in pair), []
+        ).append(pair)
+    if rising or not kinds:
+        return pairs
+
+    def rank(kind):
+        seeds = {pair[0]["settings"]["seed"] for pair in kinds[kind]}
+        return len(seeds), kind[0][0] == "mlp", sum(epochs for _, epochs in kind)
+
+    return kinds[max(kinds, key=rank)]
 
 
 def _paired(test: Test, first: dict, second: dict) -> bool:

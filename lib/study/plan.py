@@ -232,6 +232,8 @@ def parsed(text: str, where: str) -> Any:
 def _located(value: Any, folder: Path, key: str = "") -> Any:
     """A study's content, in which datasets' relative paths have become absolute, wherever they stand.
 
+    A path that begins with ~ stays: it is absolute, and means the same for who reads the records elsewhere.
+
     Args:
         folder: what they are relative to: the study file's, or the shell's for `-p`. Kernels work in another one.
         key: the one under which `value` stands.
@@ -242,8 +244,8 @@ def _located(value: Any, folder: Path, key: str = "") -> Any:
         }
     if isinstance(value, list):
         return [_located(inner, folder, key) for inner in value]
-    if key == "dataset" and isinstance(value, str) and value.endswith(".npz"):
-        return os.path.abspath(folder / os.path.expanduser(value))
+    if key == "dataset" and isinstance(value, str) and value.endswith(".npz") and not value.startswith("~"):
+        return os.path.abspath(folder / value)
     return value
 
 

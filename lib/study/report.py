@@ -27,7 +27,7 @@ import psutil
 from lib import runs, tour
 from lib.settings import UserError
 from lib.study import claims, html, kernel, plan
-from lib.study.writeup import Entry, by_setting, entries, finished, listed, page_of, parts, strip, tally
+from lib.study.writeup import Entry, by_setting, entries, finished, listed, page_of, parts, results, strip, tally
 
 HEAVY = 15e6  # bytes of a page
 TOURED = 40  # settings at most: about half a second each
@@ -130,7 +130,7 @@ def beside(markup: str, folder: Path) -> tuple[str, set[str]]:
 def summary(study: plan.Study, found: Sequence[Entry]) -> dict:
     """What the list of studies says of one."""
     done = finished(found)
-    others = [one for other in plan.evidence(study) for one in finished(entries(other))]
+    others = [result for other in plan.evidence(study) for result in results(other)]
     return {
         "title": study.title,
         "runs": len(found),
@@ -138,7 +138,7 @@ def summary(study: plan.Study, found: Sequence[Entry]) -> dict:
         "data": listed(one.data for one in done) or "no data yet",
         "trained": runs.duration(sum(one.result["seconds"].get("fit", 0) for one in done)),
         "built": time.strftime("%Y-%m-%d"),
-        "tally": tally(claims.verdicts([one.result for one in (*done, *others)])),
+        "tally": tally(claims.verdicts([*(one.result for one in done), *others])),
         "strip": [one["picture"] for one in strip(done, 120)],
     }
 

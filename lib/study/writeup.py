@@ -189,6 +189,20 @@ def entries(study: plan.Study) -> list[Entry]:
     return [entry(run) for run in study.runs]
 
 
+def results(study: plan.Study) -> list[dict]:
+    """The result.json of a study's finished runs: all that claims need, also of runs of which nothing else is here."""
+    found = []
+    for run in study.runs:
+        try:
+            result = runs.read_result(run.folder)
+            cause = runs.outdated(result, run.settings)
+        except (OSError, ValueError, KeyError):
+            continue
+        if not cause or same_work(cause, result, run.settings):
+            found.append(result)
+    return found
+
+
 def by_setting(group: Iterable[Entry]) -> list[list[Entry]]:
     """Runs that differ in the seed only, together; in the order of the first of each."""
     found: dict[Any, list[Entry]] = {}
@@ -346,9 +360,9 @@ class Page:
         self.entries = entries(self.study)
         self.by_name = {entry.name: entry for entry in self.entries}
         self.done = [entry for entry in self.entries if entry.result]
-        self.evidence = {other.title: finished(entries(other)) for other in plan.evidence(self.study)}
-        others = [entry for found in self.evidence.values() for entry in found]
-        self.verdicts = claims.verdicts([entry.result for entry in (*self.done, *others)])
+        self.evidence = [(other, found) for other in plan.evidence(self.study) if (found := results(other))]
+        others = [result for _, found in self.evidence for result in found]
+        self.verdicts = claims.verdicts([*(entry.result for entry in self.done), *others])
         self.seen, self.planes = self._seen(), {}
         self.parts = parts()
 
@@ -868,10 +882,16 @@ class Page:
             for one in self.verdicts
         ]
         head = ("no.", "claim", "verdict", "numbers point to", *["in part on"] * lossy)
-        note = self._classifier(self.done)
-        for title, found in self.evidence.items():
-            note += f" Tested on {len(found)} runs of “{title}” too." * bool(found)
-        overview = self.parts.table(head, rows, tally(self.verdicts), note.strip())
+        note = [{"text": self._classifier(self.done)}]
+        for other, found in self.evidence:
+            page = self.study.folder.parent / other.name / "index.html"
+            link = {"href": f"../{other.name}/index.html"} if page.is_file() else {}
+            note += [
+                {"text": f" Tested on {len(found)} runs of "},
+                {"text": f"“{other.title}”", **link},
+                {"text": " too."},
+            ]
+        overview = self.parts.table(head, rows, tally(self.verdicts), note)
         return Piece(overview + self.parts.claims([self._claim(one) for one in self.verdicts]))
 
     def _claim(self, one: claims.Verdict) -> dict:
