@@ -482,6 +482,29 @@ def test_a_reference_to_no_figure_fails(made):
         made("[{}]", figures).section("GAN")
 
 
+def test_findings_are_filled_with_the_runs_numbers(made):
+    figures = "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {}}]}]"
+    run = "gan_mnist-latent_dim100-width8-seed0"
+    found = f"findings: ['Sharpness [num:sharpness {run}], see [fig:1].', 'Odd <b>']"
+    page = made("[{}]", f"{figures}\n{found}", sharpness=1.23456)
+    said = page.findings()
+    assert '<p>Sharpness 1.235, see <a href="#fig-1">Figure 1</a>.</p>' in said
+    assert "Odd &lt;b&gt;" in said
+    assert not writeup.Page(str(page.study.path), str(page.study.folder), {"epochs": 1}).findings()
+
+
+@pytest.mark.parametrize("wrong", ["num:sharp RUN", "num:sharpness RUM", "num:sharpness", "fig:x"])
+def test_findings_that_name_what_is_not_there_fail(made, wrong):
+    wrong = wrong.replace("RUN", "gan_mnist-latent_dim100-width8-seed0")
+    with pytest.raises(UserError, match=re.escape(f"findings[0]: [{wrong}] refers to no")):
+        made("[{}]", f"findings: ['[{wrong}]']").findings()
+
+
+def test_a_run_without_numbers_leaves_a_dash_in_the_findings(made):
+    run = "gan_mnist-latent_dim100-width8-seed0"
+    assert "It is –." in made("[{}]", f"findings: ['It is [num:sharpness {run}].']", leave_out=[run]).findings()
+
+
 def test_a_page_that_lacks_a_figure_or_leads_nowhere_fails(study, page):
     report.checked(page, study)
     with pytest.raises(UserError, match="each figure once; not so Figure 2"):

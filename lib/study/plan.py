@@ -43,6 +43,7 @@ STUDY_KEYS = (
     "notebooks",
     "figures",
     "evidence",
+    "findings",
 )
 FIGURE_KEYS = ("number", "kind", "runs", "caption", "section")
 KINDS = {  # and the models that have them
@@ -87,6 +88,7 @@ class Study:
     about: dict[str, str]  # author, course, date: what is shown under the title
     runs: tuple[PlannedRun, ...]
     figures: tuple[Figure, ...]
+    findings: tuple[str, ...]  # what its author found, a paragraph each, with [fig:3] and [num:METRIC RUN] filled in
     evidence: tuple[str, ...]  # studies in parameters/ on whose runs its claims are tested too
     overrides: dict[str, Any]  # as given, but datasets' paths absolute: the report's kernel works in another folder
 
@@ -123,6 +125,7 @@ def read(
         about={key: _text(path, key, content[key]) for key in ("author", "course", "date") if key in content},
         runs=planned,
         figures=_figures(path, content.get("figures", []), planned),
+        findings=tuple(_text(path, "findings", one) for one in _list(path, "findings", content.get("findings", []))),
         evidence=_evidence(path, content.get("evidence", [])),
         overrides=overrides,
     )
@@ -200,7 +203,8 @@ def _content(path: Path, depth: int = 0) -> dict[str, Any]:
     if not os.path.isfile(parent):
         raise UserError(f"{path}: extends: {str(parent)!r} does not exist")
     base = _content(parent, depth + 1)
-    base.pop("evidence", None)  # of that study's claims
+    for own in ("evidence", "findings"):  # are of that study's runs
+        base.pop(own, None)
     return _merged(base, content)
 
 

@@ -380,27 +380,46 @@ class Page:
         return found
 
     def _referred(self, text: str, where: str) -> list[dict]:
-        """A text in pieces, each `[fig:3]` of it a link to that figure.
+        """A text in pieces: each `[fig:3]` of it a link to that figure, each `[num:METRIC RUN]` that run's number.
 
         Raises:
-            UserError: there is no such figure.
+            UserError: there is no such figure, run or metric. A run without numbers so far has "–".
         """
-        known = {one.number for one in self.study.figures}
         pieces = []
-        for number, part in enumerate(re.split(r"\[fig:(\d+)\]", text)):
+        for number, part in enumerate(re.split(r"\[((?:fig|num):[^\]]+)\]", text)):
             if number % 2 == 0:
                 pieces += [{"text": part}] * bool(part)
-            elif int(part) in known:
-                pieces.append({"text": f"Figure {part}", "href": f"#fig-{part}"})
             else:
-                raise UserError(f"{self.study.path}: {where}: [fig:{part}] refers to no figure of this study")
+                kind, _, name = part.partition(":")
+                found = self._link(name) if kind == "fig" else self._measured(*name.partition(" ")[::2])
+                if not found:
+                    what = "figure" if kind == "fig" else "number"
+                    raise UserError(f"{self.study.path}: {where}: [{part}] refers to no {what} of this study")
+                pieces.append(found)
         return pieces
+
+    def _link(self, figure: str) -> dict:
+        known = figure in {str(one.number) for one in self.study.figures}
+        return {"text": f"Figure {figure}", "href": f"#fig-{figure}"} if known else {}
+
+    def _measured(self, metric: str, run: str) -> dict:
+        one = self.by_name.get(run)
+        if not one or (one.result and metric not in one.metrics):
+            return {}
+        return {"text": number(one.metrics.get(metric))}
 
     # -- title
 
     def title(self) -> Piece:
         """Title, what was run in a few sentences, and samples of each model and dataset."""
         return Piece(self.parts.title(self.study, self._facts()))
+
+    def findings(self) -> Piece:
+        """What the study's author found, but where `-p` has made it another study."""
+        if self.study.overrides:
+            return Piece()
+        texts = [self._referred(one, f"findings[{index}]") for index, one in enumerate(self.study.findings)]
+        return Piece(self.parts.findings(texts))
 
     def _facts(self) -> dict:
         stale = [entry for entry in self.done if entry.state == "stale"]
@@ -477,7 +496,7 @@ class Page:
         for notebook, group in self._by_notebook(self.entries):
             settings = [entry.settings for entry in group]
             values = [listed(getattr(one, name) for one in settings) for name in ("network", "epochs", "batch_size")]
-            rates = listed(f"{optimizer(one)} {one.learning_rate:g}" for one in settings)
+            rates = listed(learning_rate(one) for one in settings)
             rows.append(self._row(notebook, len(group), *values, rates, listed(one.seed for one in settings)))
         head = ("notebook", "runs", "network", "epochs", "batch", "optimizer, learning rate", "seeds")
         return Piece(self.parts.table(head, rows, "Protocol") + self._machine())
@@ -870,7 +889,7 @@ class Page:
         for notebook, group in self._by_notebook(self.entries):
             mine = [entry.settings for entry in group]
             epochs, batch = listed(one.epochs for one in mine), listed(one.batch_size for one in mine)
-            rates = listed(f"{optimizer(one)} {one.learning_rate:g}" for one in mine)
+            rates = listed(learning_rate(one) for one in mine)
             rows.append(self._row(f"epochs and optimizer, {notebook}", f"{epochs} epochs, batch {batch}, {rates}"))
         return Piece(self.parts.table(("left open", "assumed here"), rows))
 
@@ -1258,6 +1277,11 @@ def compared(test: claims.Test) -> str:
 
 def optimizer(settings) -> str:
     return OPTIMIZERS[getattr(settings, "lipschitz", settings.model)]
+
+
+def learning_rate(settings) -> str:
+    schedule = {"constant": "", "linear": " falling to 0", "burda": " falling as in Burda et al. (2016)"}
+    return f"{optimizer(settings)} {settings.learning_rate:g}{schedule[settings.schedule]}"
 
 
 def lipschitz(settings) -> str:
