@@ -493,7 +493,23 @@ def test_findings_are_filled_with_the_runs_numbers(made):
     assert not writeup.Page(str(page.study.path), str(page.study.folder), {"epochs": 1}).findings()
 
 
-@pytest.mark.parametrize("wrong", ["num:sharp RUN", "num:sharpness RUM", "num:sharpness", "fig:x"])
+def test_findings_have_means_over_seeds_and_numbers_of_the_evidence(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "PARAMETERS_DIR", tmp_path)
+    setting = "gan_mnist-latent_dim100-width8"
+    grid = f"notebooks: {{gan_mnist: {{defaults: {{dataset: digits, width: 8}}, runs: {SEEDS}}}}}\n"
+    found = f"'Here [num:sharpness {setting}], there [num:sharpness others/{setting}-seed1].'"
+    (tmp_path / "others.yaml").write_text(grid)
+    (tmp_path / "own.yaml").write_text(f"{grid}evidence: [others]\nfindings: [{found}]\n")
+    for name in ("own", "others"):
+        for number, run in enumerate(plan.read(name, out=str(tmp_path / name)).runs):
+            synthetic.write(run, sharpness=1.0 + number / 10)
+    page = writeup.Page("own", str(tmp_path / "own"))
+    assert "<p>Here 1.10 ± 0.10, there 1.1.</p>" in page.findings()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["num:sharp RUN", "num:sharpness RUM", "num:sharpness other/RUN", "num:sharpness", "fig:x"]
+)
 def test_findings_that_name_what_is_not_there_fail(made, wrong):
     wrong = wrong.replace("RUN", "gan_mnist-latent_dim100-width8-seed0")
     with pytest.raises(UserError, match=re.escape(f"findings[0]: [{wrong}] refers to no")):

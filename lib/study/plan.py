@@ -65,6 +65,11 @@ class PlannedRun:
     folder: Path
     settings: Settings
 
+    @property
+    def setting(self) -> str:
+        """The name without the seed, which all runs of a setting share."""
+        return self.name.replace(f"-seed{self.settings.seed}", "", 1)
+
 
 @dataclass(frozen=True)
 class Figure:

@@ -215,11 +215,6 @@ def finished(group: Iterable[Entry]) -> list[Entry]:
     return [one for one in group if one.result]
 
 
-def setting_name(one: Entry) -> str:
-    """A run's name without its seed, which all runs of a setting share."""
-    return one.name.replace(f"-seed{one.settings.seed}", "", 1)
-
-
 def values_of(group: Iterable[Entry], metric: str) -> list[float]:
     return [one.metrics[metric] for one in group if metric in one.metrics]
 
@@ -382,6 +377,9 @@ class Page:
     def _referred(self, text: str, where: str) -> list[dict]:
         """A text in pieces: each `[fig:3]` of it a link to that figure, each `[num:METRIC RUN]` that run's number.
 
+        RUN without its seed stands for all seeds of that setting: their mean and standard deviation. `STUDY/RUN` is of
+        a study that the evidence names.
+
         Raises:
             UserError: there is no such figure, run or metric. A run without numbers so far has "–".
         """
@@ -403,10 +401,15 @@ class Page:
         return {"text": f"Figure {figure}", "href": f"#fig-{figure}"} if known else {}
 
     def _measured(self, metric: str, run: str) -> dict:
-        one = self.by_name.get(run)
-        if not one or (one.result and metric not in one.metrics):
-            return {}
-        return {"text": number(one.metrics.get(metric))}
+        study, _, name = run.rpartition("/")
+        others = {other.name: other.runs for other in plan.evidence(self.study)}
+        planned = [
+            one for one in others.get(study, () if study else self.study.runs) if name in (one.name, one.setting)
+        ]
+        measured = {"": [one.result for one in self.done]} | {other.name: found for other, found in self.evidence}
+        names = {one.name for one in planned}
+        values = [one["metrics"].get(metric) for one in measured.get(study, ()) if one["run"] in names]
+        return {} if not planned or None in values else {"text": spread(values)}
 
     # -- title
 
@@ -848,7 +851,7 @@ class Page:
         first, results = group[0].result, [one.result for one in group]
         steps = first.get("steps", {})
         return self._row(
-            group[0].name if len(group) == 1 else setting_name(group[0]),
+            group[0].name if len(group) == 1 else group[0].planned.setting,
             sum(first["parameters"].values()),
             next((steps[name] for name in ("vae", "generator") if name in steps), math.nan),
             next((steps[name] for name in ("critic", "discriminator") if name in steps), math.nan),
@@ -866,7 +869,7 @@ class Page:
             for name, rows in one.result["layers"].items():
                 new = self._layers(name, rows) | {"title": f"{one.settings.notebook}: {name}", "runs": []}
                 runs_of = shown.setdefault(f"{new['title']} {rows}", new)["runs"]
-                runs_of += [setting_name(one)] * (setting_name(one) not in runs_of)
+                runs_of += [one.planned.setting] * (one.planned.setting not in runs_of)
         return Piece(self.parts.layers(shown.values()))
 
     def assumptions(self) -> Piece:
