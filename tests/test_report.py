@@ -485,11 +485,11 @@ def test_a_reference_to_no_figure_fails(made):
 def test_findings_are_filled_with_the_runs_numbers(made):
     figures = "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {}}]}]"
     run = "gan_mnist-latent_dim100-width8-seed0"
-    found = f"findings: ['Sharpness [num:sharpness {run}], see [fig:1].', 'Odd <b>']"
+    found = f"findings: ['Sharpness [num:sharpness {run}], see [fig:1].', '**Odd** <b> [5*3]**']"
     page = made("[{}]", f"{figures}\n{found}", sharpness=1.23456)
     said = page.findings()
     assert '<p>Sharpness 1.235, see <a href="#fig-1">Figure 1</a>.</p>' in said
-    assert "Odd &lt;b&gt;" in said
+    assert "<p><strong>Odd</strong> &lt;b&gt; [5*3]**</p>" in said
     assert not writeup.Page(str(page.study.path), str(page.study.folder), {"epochs": 1}).findings()
 
 

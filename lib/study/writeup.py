@@ -375,7 +375,8 @@ class Page:
         return found
 
     def _referred(self, text: str, where: str) -> list[dict]:
-        """A text in pieces: each `[fig:3]` of it a link to that figure, each `[num:METRIC RUN]` that run's number.
+        """A text in pieces: each `[fig:3]` of it a link to that figure, each `[num:METRIC RUN]` that run's number, each
+        `**word**` strong.
 
         RUN without its seed stands for all seeds of that setting: their mean and standard deviation. `STUDY/RUN` is of
         a study that the evidence names.
@@ -384,16 +385,17 @@ class Page:
             UserError: there is no such figure, run or metric. A run without numbers so far has "–".
         """
         pieces = []
-        for number, part in enumerate(re.split(r"\[((?:fig|num):[^\]]+)\]", text)):
-            if number % 2 == 0:
-                pieces += [{"text": part}] * bool(part)
-            else:
-                kind, _, name = part.partition(":")
+        for strong, reference, plain in re.findall(
+            r"\*\*([^*]+)\*\*|\[((?:fig|num):[^\]]+)\]|(.[^*\[]*)", text, re.DOTALL
+        ):
+            found = {"text": strong or plain, "strong": bool(strong)}
+            if reference:
+                kind, _, name = reference.partition(":")
                 found = self._link(name) if kind == "fig" else self._measured(*name.partition(" ")[::2])
                 if not found:
                     what = "figure" if kind == "fig" else "number"
-                    raise UserError(f"{self.study.path}: {where}: [{part}] refers to no {what} of this study")
-                pieces.append(found)
+                    raise UserError(f"{self.study.path}: {where}: [{reference}] refers to no {what} of this study")
+            pieces.append(found)
         return pieces
 
     def _link(self, figure: str) -> dict:
