@@ -1050,7 +1050,11 @@ class Page:
             ("This page", time.strftime("%Y-%m-%dT%H:%M:%S%z")),
         ]
         commands = [{"name": one.name, "command": again(one)} for one in self.entries]
-        note = "From the repository's folder, with the environment active; what is not said is the notebook's default."
+        note = (
+            "From the repository's folder, with the environment active; what is not said is the notebook's default. "
+            "Numbers repeat to the last digit on the same kind of processor with as many threads as the run had, which "
+            "is one where a study had a worker for each core: export OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1."
+        )
         return Piece(self.parts.provenance(facts, commands, note))
 
     # -- helpers
