@@ -488,8 +488,8 @@ def test_findings_are_filled_with_the_runs_numbers(made):
     found = f"findings: ['Sharpness [num:sharpness {run}], see [fig:1].', '**Odd** <b> [5*3]**']"
     page = made("[{}]", f"{figures}\n{found}", sharpness=1.23456)
     said = page.findings()
-    assert '<p>Sharpness 1.235, see <a href="#fig-1">Figure 1</a>.</p>' in said
-    assert "<p><strong>Odd</strong> &lt;b&gt; [5*3]**</p>" in said
+    assert '<p class="finding">Sharpness 1.235, see <a href="#fig-1">Figure 1</a>.</p>' in said
+    assert '<p class="finding"><strong>Odd</strong> &lt;b&gt; [5*3]**</p>' in said
     assert not writeup.Page(str(page.study.path), str(page.study.folder), {"epochs": 1}).findings()
 
 
@@ -504,7 +504,7 @@ def test_findings_have_means_over_seeds_and_numbers_of_the_evidence(tmp_path, mo
         for number, run in enumerate(plan.read(name, out=str(tmp_path / name)).runs):
             synthetic.write(run, sharpness=1.0 + number / 10)
     page = writeup.Page("own", str(tmp_path / "own"))
-    assert "<p>Here 1.10 ± 0.10, there 1.1.</p>" in page.findings()
+    assert ">Here 1.10 ± 0.10, there 1.1.</p>" in page.findings()
 
 
 @pytest.mark.parametrize(
