@@ -367,7 +367,7 @@ def test_claims_are_tested_on_the_runs_of_other_studies_too(tmp_path, monkeypatc
             synthetic.write(run, canonical=True, test_loss=loss)
     page = writeup.Page("one", str(tmp_path / "out" / "one"))
     assert str(page.verdicts[0]) == "supported"
-    assert "Tested on 6 runs of “Seeds” too." in page.conclusion()
+    assert "Tested on 6 runs of “Seeds” too, with vae_mnist 50 epochs." in page.conclusion()
     for folder in (tmp_path / "out" / "seeds").glob("*/*"):  # their numbers alone are published
         shutil.rmtree(folder / "model")
         for file in folder.iterdir():
@@ -376,7 +376,7 @@ def test_claims_are_tested_on_the_runs_of_other_studies_too(tmp_path, monkeypatc
     (tmp_path / "out" / "seeds" / "index.html").touch()
     page = writeup.Page("one", str(tmp_path / "out" / "one"))
     assert str(page.verdicts[0]) == "supported"
-    assert 'Tested on 6 runs of <a href="../seeds/index.html">“Seeds”</a> too.' in page.conclusion()
+    assert 'Tested on 6 runs of <a href="../seeds/index.html">“Seeds”</a> too, with' in page.conclusion()
     summary = report.summary(page.study, page.entries)
     assert summary["tally"] == writeup.tally(page.verdicts) != writeup.tally(writeup.claims.verdicts([]))
     damaged = next((tmp_path / "out" / "seeds").glob("*/*/result.json"))

@@ -203,6 +203,14 @@ def results(study: plan.Study) -> list[dict]:
     return found
 
 
+def _lengths(results: Sequence[dict]) -> str:
+    """How long runs were: 'vae_mnist 50 and gan_mnist 10'."""
+    found: dict[str, set[int]] = {}
+    for one in results:
+        found.setdefault(one["notebook"], set()).add(one["settings"]["epochs"])
+    return listed(f"{name} {listed(sorted(epochs))}" for name, epochs in found.items())
+
+
 def by_setting(group: Iterable[Entry]) -> list[list[Entry]]:
     """Runs that differ in the seed only, together; in the order of the first of each."""
     found: dict[Any, list[Entry]] = {}
@@ -913,8 +921,9 @@ class Page:
             note += [
                 {"text": f" Tested on {len(found)} runs of "},
                 {"text": f"“{other.title}”", **link},
-                {"text": " too."},
+                {"text": f" too, with {_lengths(found)} epochs."},
             ]
+        note += [{"text": " Of runs of several lengths those with the most seeds count."}] * bool(self.evidence)
         overview = self.parts.table(head, rows, tally(self.verdicts), note)
         return Piece(overview + self.parts.claims([self._claim(one) for one in self.verdicts]))
 

@@ -1,0 +1,66 @@
+"""The write-up that the repository shows: its committed page, records and numbers agree."""
+
+import csv
+import io
+import re
+import subprocess
+
+import pytest
+
+from lib.study import plan, report, writeup
+
+PUBLISHED = ("homework", "seeds", "seeds_long", "small")
+FOLDER = plan.REPORTS_DIR / "homework"
+README = (plan.REPORTS_DIR.parent / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_committed():
+    """Whoever has run the study here has other numbers, and may."""
+    changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", FOLDER], cwd=FOLDER, capture_output=True)
+    if changed.returncode == 1:
+        pytest.skip("reports/homework is not as committed: the study was run here")
+
+
+@pytest.fixture(scope="module")
+def page():
+    return writeup.Page("homework")
+
+
+def test_every_run_is_there_and_every_figure_has_its_place(page):
+    markup = (FOLDER / "index.html").read_text(encoding="utf-8")
+    assert len(page.done) == len(page.entries) == 22
+    report.checked(markup, page.study)
+    assert [one.number for one in page.study.figures] == list(range(1, 18))
+    assert 'class="gap"' not in markup
+    assert markup.count('class="claim"') >= 14
+    external = re.findall(r'(?:src|href)="(?:https?:)?//', markup)
+    assert not external  # it opens without a network
+
+
+def test_results_csv_is_what_the_records_say(page):
+    committed = list(csv.DictReader(io.StringIO((FOLDER / "results.csv").read_text(encoding="utf-8"))))
+    now = list(csv.DictReader(io.StringIO(report.results_csv(page.entries))))
+    for row in committed + now:
+        del row["state"]  # changes with the code
+    assert committed == now
+
+
+def test_it_is_small_enough_to_clone():
+    mib = 2**20
+    assert (FOLDER / "index.html").stat().st_size <= 15 * mib
+    published = [path for path in FOLDER.glob("runs/*/*") if path.is_file() and path.name != "notebook.ipynb"]
+    assert sum(path.stat().st_size for path in published) <= 25 * mib
+
+
+def test_records_name_no_machine():
+    published = [path for name in PUBLISHED for path in plan.REPORTS_DIR.glob(f"{name}/runs/*/*")]
+    for path in published:
+        if path.suffix in (".json", ".yaml", ".txt", ".csv") and path.name != "progress.json":
+            assert not re.search(r"/(tmp|root|home|work)/", path.read_text(encoding="utf-8")), path
+
+
+def test_the_readme_says_what_the_records_say(page):
+    assert writeup.tally(page.verdicts) in README
+    rows = dict(re.findall(r"^\| (\d+) \| .* \| ([^|]+) \|$", README, flags=re.MULTILINE))
+    assert rows == {str(one.claim.number): one.word for one in page.verdicts}
