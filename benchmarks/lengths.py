@@ -1,6 +1,6 @@
 """How the homework's run lengths and schedules were chosen: GAN's and WGAN's validation scorecard while they train.
 
-    python benchmarks/lengths.py --cifar10 FILE.npz [--only gan_mnist:100:constant ...]    to results/lengths.jsonl
+    python benchmarks/lengths.py --cifar10 FILE.npz [--only gan_mnist:40:constant ...]    to results/lengths.jsonl
 
 Runs with a hundred latents and the homework's smallest width, seed 0. Every few epochs 4,000 generated images are
 scored against 4,000 validation images; test images play no part. A run whose lines are all there is skipped.

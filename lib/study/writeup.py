@@ -363,7 +363,7 @@ class Page:
         self.entries = entries(self.study)
         self.by_name = {entry.name: entry for entry in self.entries}
         self.done = [entry for entry in self.entries if entry.result]
-        self.evidence = [(other, found) for other in plan.evidence(self.study) if (found := results(other))]
+        self.evidence = [(other, results(other)) for other in plan.evidence(self.study)]
         others = [result for _, found in self.evidence for result in found]
         self.verdicts = claims.verdicts([*(entry.result for entry in self.done), *others])
         self.seen, self.planes = self._seen(), {}
@@ -412,14 +412,12 @@ class Page:
 
     def _measured(self, metric: str, run: str) -> dict:
         study, _, name = run.rpartition("/")
-        others = {other.name: other.runs for other in plan.evidence(self.study)}
-        planned = [
-            one for one in others.get(study, () if study else self.study.runs) if name in (one.name, one.setting)
-        ]
-        measured = {"": [one.result for one in self.done]} | {other.name: found for other, found in self.evidence}
-        names = {one.name for one in planned}
-        values = [one["metrics"].get(metric) for one in measured.get(study, ()) if one["run"] in names]
-        return {} if not planned or None in values else {"text": spread(values)}
+        measured = {other.name: (other.runs, found) for other, found in self.evidence}
+        measured[""] = self.study.runs, [one.result for one in self.done]
+        planned, found = measured.get(study, ((), ()))
+        names = {one.name for one in planned if name in (one.name, one.setting)}
+        values = [one["metrics"].get(metric) for one in found if one["run"] in names]
+        return {} if not names or None in values else {"text": spread(values)}
 
     # -- title
 
@@ -915,7 +913,8 @@ class Page:
         ]
         head = ("no.", "claim", "verdict", "numbers point to", *["in part on"] * lossy)
         note = [{"text": self._classifier(self.done)}]
-        for other, found in self.evidence:
+        tested = [(other, found) for other, found in self.evidence if found]
+        for other, found in tested:
             page = self.study.folder.parent / other.name / "index.html"
             link = {"href": f"../{other.name}/index.html"} if page.is_file() else {}
             note += [
@@ -923,7 +922,7 @@ class Page:
                 {"text": f"“{other.title}”", **link},
                 {"text": f" too, with {_lengths(found)} epochs."},
             ]
-        note += [{"text": " Of runs of several lengths those with the most seeds count."}] * bool(self.evidence)
+        note += [{"text": " Of runs of several lengths those with the most seeds count."}] * bool(tested)
         overview = self.parts.table(head, rows, tally(self.verdicts), note)
         return Piece(overview + self.parts.claims([self._claim(one) for one in self.verdicts]))
 
