@@ -195,6 +195,18 @@ def test_keyboard_only(opened, address):
     assert page.locator(".film output").first.inner_text() == "epoch 4"
 
 
+def test_a_closed_picture_does_not_take_the_focus_back(opened, address):
+    stayed = """async () => {
+      document.querySelector(".zoom").click();
+      [...document.querySelectorAll(".lightbox button")].at(-1).click();
+      const slider = document.querySelector(".film input");
+      slider.focus();
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      return document.activeElement === slider && !document.querySelector(".lightbox").open;
+    }"""
+    assert opened(address).evaluate(stayed)
+
+
 def test_a_film_shows_the_epoch_that_is_chosen(opened, address):
     from playwright.sync_api import expect
 

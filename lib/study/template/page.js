@@ -67,15 +67,17 @@ function lightbox() {
     text.textContent = [setting, caption].filter(Boolean).join(" — ");
     place.textContent = `${at + 1} of ${pictures.length} · ← → for the others, Esc closes`;
   };
-  bar.append(button("← Previous", () => show(at - 1)), button("Next →", () => show(at + 1)), place, button("Close", () => box.close()));
+  // At once, not on the later "close" event: by then the reader may have moved the focus on.
+  const close = () => { box.close(); pictures[at].closest("button").focus(); };
+  bar.append(button("← Previous", () => show(at - 1)), button("Next →", () => show(at + 1)), place, button("Close", close));
   box.append(bar, stage, text);
   box.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (step) { show(at + step); event.preventDefault(); }
+    if (event.key === "Escape") { close(); event.preventDefault(); }
     if (event.key === "Home" || event.key === "End") show(event.key === "Home" ? 0 : -1);
   });
-  stage.addEventListener("click", (event) => { if (event.target === stage) box.close(); });
-  box.addEventListener("close", () => pictures[at].closest("button").focus());
+  stage.addEventListener("click", (event) => { if (event.target === stage) close(); });
   document.body.append(box);
   pictures.forEach((picture, index) => {
     const opener = document.createElement("button");
