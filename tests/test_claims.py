@@ -211,6 +211,12 @@ def test_more_epochs_and_deeper_networks_are_both_needed_for_claim_14():
     assert verdict(14, epochs(8.9) + conv).word == "refuted"
 
 
+def test_a_comparison_says_how_long_its_runs_were():
+    lengths = [run(epochs=n, seed=s, frechet=9.0 / n) for n in (10, 20, 40) for s in range(3)]
+    assert [one.epochs for one in verdict(14, lengths).outcomes] == [([10, 20], [20, 40])]
+    assert verdict(1, losses({2: 9, 10: 8}, epochs=5)).outcomes[0].epochs == ([5], [5])
+
+
 def test_infinite_and_zero_values_do_not_stop_the_report():
     results = [*losses({2: float("inf"), 10: 0.0, 20: 1.0}), run(sharpness=0.0), run(latent_dim=10, sharpness=0.0)]
     assert len(claims.verdicts(results)) == 14

@@ -153,6 +153,7 @@ class Outcome:
     after: list[float]
     effects: list[float]
     seeds: int
+    epochs: tuple[list[int], ...]  # that the runs of each side had, without repeats
     hindrance: str  # why these runs give no verdict; '' if they do
     metric: str  # that the values were read from
     reencoded: str = ""  # how the data are named where they are the write-up's, but stored with loss
@@ -419,6 +420,7 @@ def outcome(test: Test, results: Sequence[dict]) -> Outcome:
         after=[row[-1] for row in values] if test.after else [],
         effects=[test.measure.effect(*row) for row in values],
         seeds=len(values),
+        epochs=tuple(sorted({run["settings"].get("epochs", 0) for run in side}) for side in zip(*pairs, strict=True)),
         hindrance=next((why for pair in pairs for run in pair if (why := _hindrance(run, test.measure))), ""),
         metric=test.measure.metric(pairs[0][0]) if pairs else "",
         reencoded=next((name for pair in pairs for run in pair if (name := run["dataset"].get("reencoded"))), ""),

@@ -936,7 +936,7 @@ class Page:
             "kind": one.word.replace(" ", "-"),
             "why": f"{why[:1].upper()}{why[1:]}.",
             "seen": self._figures_of(one),
-            "head": ("comparison", "number", "before", "after", "needed", "seeds", "holds"),
+            "head": ("comparison", "number", "before", "after", "needed", "seeds", "epochs", "holds"),
             "rows": [self._outcome(outcome) for outcome in one.outcomes],
         }
 
@@ -963,7 +963,8 @@ class Page:
         decided = "open" if one.hindrance else one.decided
         words = {"holds": "yes", "fails": "no", "open": "open"}
         holds = f"leans {words[one.points_to]}" if decided == "open" != one.points_to else words[decided]
-        values = (spread(one.before), after, test.needed, one.seeds, holds)
+        epochs = " → ".join(dict.fromkeys(listed(side) for side in one.epochs))
+        values = (spread(one.before), after, test.needed, one.seeds, epochs, holds)
         on_pixels = ", of pixels" if one.metric == "frechet_pixels" else ""
         return self._row(compared(test), test.measure.label + on_pixels, *values)
 
