@@ -160,6 +160,7 @@ def test_results_csv_equals_the_table(study, page):
             assert writeup.number(float(row[name])) in cells
         assert row["scorecard_classifier_accuracy"] == "0.992"
         assert row["latent_dim"] in cells
+        assert row["dtype_policy"] == "float32"
         assert row["dataset_canonical"] == "False"
 
 
@@ -485,9 +486,10 @@ def test_a_reference_to_no_figure_fails(made):
 def test_findings_are_filled_with_the_runs_numbers(made):
     figures = "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {}}]}]"
     run = "gan_mnist-latent_dim100-width8-seed0"
-    found = f"findings: ['Sharpness [num:sharpness {run}], see [fig:1].', '**Odd** <b> [5*3]**']"
+    found = f"findings: ['[num:images_per_second {run}]', 'Sharpness [num:sharpness {run}], see [fig:1].', '**Odd** <b> [5*3]**']"
     page = made("[{}]", f"{figures}\n{found}", sharpness=1.23456)
     said = page.findings()
+    assert f'<p class="finding">{writeup.number(page.done[0].result["images_per_second"])}</p>' in said
     assert '<p class="finding">Sharpness 1.235, see <a href="#fig-1">Figure 1</a>.</p>' in said
     assert '<p class="finding"><strong>Odd</strong> &lt;b&gt; [5*3]**</p>' in said
     assert not writeup.Page(str(page.study.path), str(page.study.folder), {"epochs": 1}).findings()
@@ -498,13 +500,19 @@ def test_findings_have_means_over_seeds_and_numbers_of_the_evidence(tmp_path, mo
     setting = "gan_mnist-latent_dim100-width8"
     grid = f"notebooks: {{gan_mnist: {{defaults: {{dataset: digits, width: 8}}, runs: {SEEDS}}}}}\n"
     found = f"'Here [num:sharpness {setting}], there [num:sharpness others/{setting}-seed1].'"
-    (tmp_path / "others.yaml").write_text(grid)
+    theirs = f"'[fig:1] has **much** [num:sharpness {setting}-seed2].'"
+    figures = "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {}}]}]\n"
+    (tmp_path / "others.yaml").write_text(f"title: Others\n{grid}{figures}findings: [{theirs}]\n")
     (tmp_path / "own.yaml").write_text(f"{grid}evidence: [others]\nfindings: [{found}]\n")
     for name in ("own", "others"):
         for number, run in enumerate(plan.read(name, out=str(tmp_path / name)).runs):
             synthetic.write(run, sharpness=1.0 + number / 10)
     page = writeup.Page("own", str(tmp_path / "own"))
     assert ">Here 1.10 ± 0.10, there 1.1.</p>" in page.findings()
+    assert '<h3 id="found-by-others">Found by “Others”</h3>' in page.conclusion()
+    assert "Figure 1 of “Others” has <strong>much</strong> 1.2.</p>" in page.conclusion()
+    (tmp_path / "others" / "index.html").touch()
+    assert '<a href="../others/index.html#fig-1">Figure 1 of “Others”</a> has' in page.conclusion()
 
 
 @pytest.mark.parametrize(

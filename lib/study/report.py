@@ -240,6 +240,7 @@ def flat(one: Entry) -> dict[str, Any]:
     """A run as one row by column."""
     settings = one.settings.model_dump(exclude={"output_dir", "notebook"})
     settings["dataset"] = Path(settings["dataset"]).name
+    settings["dtype_policy"] = settings.pop("precision")  # the score of that name has a column too
     row = {"run": one.name, "notebook": one.settings.notebook, "state": one.state, **settings}
     if not one.result:
         return row

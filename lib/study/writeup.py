@@ -386,8 +386,8 @@ class Page:
         """A text in pieces: each `[fig:3]` of it a link to that figure, each `[num:METRIC RUN]` that run's number, each
         `**word**` strong.
 
-        RUN without its seed stands for all seeds of that setting: their mean and standard deviation. `STUDY/RUN` is of
-        a study that the evidence names.
+        RUN without its seed stands for all seeds of that setting: their mean and standard deviation. `STUDY/RUN` and
+        `STUDY/3` are of a study that the evidence names.
 
         Raises:
             UserError: there is no such figure, run or metric. A run without numbers so far has "–".
@@ -406,9 +406,19 @@ class Page:
             pieces.append(found)
         return pieces
 
-    def _link(self, figure: str) -> dict:
-        known = figure in {str(one.number) for one in self.study.figures}
-        return {"text": f"Figure {figure}", "href": f"#fig-{figure}"} if known else {}
+    def _link(self, name: str) -> dict:
+        study, _, figure = name.rpartition("/")
+        one = {"": self.study, **{other.name: other for other, _ in self.evidence}}.get(study)
+        if one is None or figure not in {str(each.number) for each in one.figures}:
+            return {}
+        if one is self.study:
+            return {"text": f"Figure {figure}", "href": f"#fig-{figure}"}
+        return {"text": f"Figure {figure} of “{one.title}”"} | self._page_of(one, f"#fig-{figure}")
+
+    def _page_of(self, other: plan.Study, anchor: str = "") -> dict:
+        """Where the report of another study stands, seen from this one; nothing where there is none."""
+        there = (self.study.folder.parent / other.name / "index.html").is_file()
+        return {"href": f"../{other.name}/index.html{anchor}"} if there else {}
 
     def _measured(self, metric: str, run: str) -> dict:
         study, _, name = run.rpartition("/")
@@ -416,7 +426,11 @@ class Page:
         measured[""] = self.study.runs, [one.result for one in self.done]
         planned, found = measured.get(study, ((), ()))
         names = {one.name for one in planned if name in (one.name, one.setting)}
-        values = [one["metrics"].get(metric) for one in found if one["run"] in names]
+        values = [
+            {"images_per_second": one["images_per_second"], **one["metrics"]}.get(metric)
+            for one in found
+            if one["run"] in names
+        ]
         return {} if not names or None in values else {"text": spread(values)}
 
     # -- title
@@ -915,16 +929,28 @@ class Page:
         note = [{"text": self._classifier(self.done)}]
         tested = [(other, found) for other, found in self.evidence if found]
         for other, found in tested:
-            page = self.study.folder.parent / other.name / "index.html"
-            link = {"href": f"../{other.name}/index.html"} if page.is_file() else {}
             note += [
                 {"text": f" Tested on {len(found)} runs of "},
-                {"text": f"“{other.title}”", **link},
+                {"text": f"“{other.title}”", **self._page_of(other)},
                 {"text": f" too, with {_lengths(found)} epochs."},
             ]
         note += [{"text": " Of runs of several lengths those with the most seeds count."}] * bool(tested)
         overview = self.parts.table(head, rows, tally(self.verdicts), note)
-        return Piece(overview + self.parts.claims([self._claim(one) for one in self.verdicts]))
+        markup = overview + self.parts.claims([self._claim(one) for one in self.verdicts])
+        for other, _ in tested:
+            markup += self._found_by(other) if other.findings else ""
+        return Piece(markup)
+
+    def _found_by(self, other: plan.Study) -> str:
+        """The findings of a study of the evidence, its runs and figures named as it names them."""
+        texts = [
+            self._referred(
+                re.sub(r"\[(num:\S+ |fig:)(?=[^\]/]+\])", rf"[\1{other.name}/", text),
+                f"findings[{index}] of {other.name}",
+            )
+            for index, text in enumerate(other.findings)
+        ]
+        return self.parts.found_by(other.name, {"text": f"“{other.title}”", **self._page_of(other)}, texts)
 
     def _claim(self, one: claims.Verdict) -> dict:
         points = f"the numbers point to: {one.points_to}" if one.points_to else ""
@@ -1093,7 +1119,7 @@ def strip(done: Sequence[Entry], width: int = 230) -> list[dict]:
     return [
         {
             "anchor": slug(f"{MODELS[one.model]} {one.family}"),
-            "label": f"{MODELS[one.model]} on {one.data}",
+            "label": ", ".join(filter(None, (f"{MODELS[one.model]} on {one.data}", beyond(one)))),
             "picture": tiles(
                 one.samples["samples"][:16], 4, f"16 images by the {MODELS[one.model]} on {one.data}", width
             ),
