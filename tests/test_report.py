@@ -486,8 +486,8 @@ def test_a_reference_to_no_figure_fails(made):
 def test_findings_are_filled_with_the_runs_numbers(made):
     figures = "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {}}]}]"
     run = "gan_mnist-latent_dim100-width8-seed0"
-    found = f"findings: ['[num:images_per_second {run}]', 'Sharpness [num:sharpness {run}], see [fig:1].', '**Odd** <b> [5*3]**']"
-    page = made("[{}]", f"{figures}\n{found}", sharpness=1.23456)
+    texts = [f"[num:images_per_second {run}]", f"Sharpness [num:sharpness {run}], see [fig:1].", "**Odd** <b> [5*3]**"]
+    page = made("[{}]", f"{figures}\nfindings: {texts}", sharpness=1.23456)
     said = page.findings()
     assert f'<p class="finding">{writeup.number(page.done[0].result["images_per_second"])}</p>' in said
     assert '<p class="finding">Sharpness 1.235, see <a href="#fig-1">Figure 1</a>.</p>' in said
