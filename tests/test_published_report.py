@@ -9,7 +9,7 @@ import pytest
 
 from lib.study import plan, report, writeup
 
-PUBLISHED = ("homework", "seeds", "seeds_long", "small")
+PUBLISHED = ("homework", "architectures", "seeds", "seeds_long", "small")
 FOLDER = plan.REPORTS_DIR / "homework"
 README = (plan.REPORTS_DIR.parent / "README.md").read_text(encoding="utf-8")
 
@@ -38,6 +38,19 @@ def test_every_run_is_there_and_every_figure_has_its_place(page):
     assert not external  # it opens without a network
 
 
+def test_the_page_of_the_future_work_has_all_its_runs():
+    folder = plan.REPORTS_DIR / "architectures"
+    markup = (folder / "index.html").read_text(encoding="utf-8")
+    study = plan.read("architectures", check_data=False)
+    report.checked(markup, study)
+    assert 'class="gap"' not in markup
+    with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["run"]: row for row in csv.DictReader(file)}
+    assert rows.keys() == {run.name for run in study.runs}
+    for result in writeup.results(study):
+        assert float(rows[result["run"]]["frechet"]) == result["metrics"]["frechet"]
+
+
 def test_results_csv_is_what_the_records_say(page):
     committed = list(csv.DictReader(io.StringIO((FOLDER / "results.csv").read_text(encoding="utf-8"))))
     now = list(csv.DictReader(io.StringIO(report.results_csv(page.entries))))
@@ -48,7 +61,8 @@ def test_results_csv_is_what_the_records_say(page):
 
 def test_it_is_small_enough_to_clone():
     mib = 2**20
-    assert (FOLDER / "index.html").stat().st_size <= 15 * mib
+    for name in ("homework", "architectures"):
+        assert (plan.REPORTS_DIR / name / "index.html").stat().st_size <= 15 * mib
     published = [path for path in FOLDER.glob("runs/*/*") if path.is_file() and path.name != "notebook.ipynb"]
     assert sum(path.stat().st_size for path in published) <= 25 * mib
 

@@ -390,6 +390,20 @@ def test_claims_are_tested_on_the_runs_of_other_studies_too(tmp_path, monkeypatc
         plan.read("one")
 
 
+def test_a_page_says_what_varies(made):
+    figures = "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {network: mlp}}, {gan_mnist: {network: conv}}]}]"
+    page = made("[{network: [mlp, conv]}]", figures)
+    assert "What varies: the network (conv and mlp)." in page.title()
+    assert ", network conv</span>" in page.title()
+    assert "of the last such setting" in page.title()
+    for network in ("mlp", "conv"):
+        assert f"<b>latent_dim 100 · width 8 · network {network}</b>" in page.section("GAN")
+    page = made("[{latent_dim: [2, 3]}]", notebook="vae_mnist", test_loss=lambda number: 100 + number)
+    assert "What varies: the latent dimension (2 and 3)." in page.title()
+    assert "100 nats per image, at 2 latents and width 8." in page.title()
+    assert "of the last such setting" not in page.title()
+
+
 def test_numbers_that_say_less_than_they_seem_to_are_named(made):
     said = made("[{latent_dim: [2, 3]}]", notebook="wgan_mnist", emd_test=lambda number: 0.5 - number).results()
     assert "A negative EMD in wgan_mnist-latent_dim3-width8-seed0: the critic has failed" in said
@@ -510,9 +524,9 @@ def test_findings_have_means_over_seeds_and_numbers_of_the_evidence(tmp_path, mo
     page = writeup.Page("own", str(tmp_path / "own"))
     assert ">Here 1.10 ± 0.10, there 1.1.</p>" in page.findings()
     assert '<h3 id="found-by-others">Found by “Others”</h3>' in page.conclusion()
-    assert "Figure 1 of “Others” has <strong>much</strong> 1.2.</p>" in page.conclusion()
+    assert "Figure 1 there has <strong>much</strong> 1.2.</p>" in page.conclusion()
     (tmp_path / "others" / "index.html").touch()
-    assert '<a href="../others/index.html#fig-1">Figure 1 of “Others”</a> has' in page.conclusion()
+    assert '<a href="../others/index.html#fig-1">Figure 1 there</a> has' in page.conclusion()
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,12 @@ GREY_NOTE = (
 )
 HEADLINES = {"vae": "test_loss", "gan": "jsd_test", "wgan": "emd_test"}
 ALWAYS = ("latent_dim", "width", "seed", "network", "epochs", "batch_size", "learning_rate")
+VARIED = {
+    "latent_dim": "the latent dimension",
+    "width": "the model complexity, that is the width of the first Dense layer",
+    "network": "the network",
+    "epochs": "the number of epochs",
+}
 OPTIMIZERS = {"vae": "Adam", "gan": "Adam", "clip": "RMSprop", "gp": "Adam"}
 CURVES = {"vae": ("loss", "nats per image"), "gan": ("jsd", "nats"), "wgan": ("emd", "critic's own units")}
 LEFT_OPEN = {10: ("width", "width"), 12: ("width", "width")}  # by the write-up, by figure: words and setting
@@ -366,6 +372,7 @@ class Page:
         self.evidence = [(other, results(other)) for other in plan.evidence(self.study)]
         others = [result for _, found in self.evidence for result in found]
         self.verdicts = claims.verdicts([*(entry.result for entry in self.done), *others])
+        self.varied = {name: varied(group) for name, group in self._by_notebook(self.entries)}
         self.seen, self.planes = self._seen(), {}
         self.parts = parts()
 
@@ -413,7 +420,7 @@ class Page:
             return {}
         if one is self.study:
             return {"text": f"Figure {figure}", "href": f"#fig-{figure}"}
-        return {"text": f"Figure {figure} of “{one.title}”"} | self._page_of(one, f"#fig-{figure}")
+        return {"text": f"Figure {figure} there"} | self._page_of(one, f"#fig-{figure}")
 
     def _page_of(self, other: plan.Study, anchor: str = "") -> dict:
         """Where the report of another study stands, seen from this one; nothing where there is none."""
@@ -462,29 +469,37 @@ class Page:
             "the command latent-report run makes them anew.",
             "gaps": gaps and f"{len(gaps)} of {len(self.entries)} runs are not done; their places are marked below.",
             "strip": strip(self.done),
-            "strip_note": "Samples at the largest latent dimension, smallest width: the first ones drawn, not picked.",
+            "strip_note": "Samples at the largest latent dimension, smallest width"
+            f"{', of the last such setting' * bool({*self._names()} - {'latent_dim', 'width'})}"
+            ": the first ones drawn, not picked.",
         }
+
+    def _names(self) -> list[str]:
+        """The settings that vary within a notebook; latent dimension and width if none does."""
+        groups = self._by_notebook(self.entries)
+        found = {name for _, group in groups for name in differing(group)} - {"seed"}
+        return [name for name in ALWAYS if name in (found or {"latent_dim", "width"})]
 
     def _sentences(self) -> list[str]:
         if not self.done:
             return [f"None of this study's {len(self.entries)} runs is done yet."]
         fit = sum(entry.result["seconds"].get("fit", 0) for entry in self.done)
         models = listed(MODELS[model] for model in MODELS if any(entry.model == model for entry in self.done))
-        latents = listed(sorted({entry.settings.latent_dim for entry in self.done}))
-        widths = listed(sorted({entry.settings.width for entry in self.done}))
+        values = {name: listed(sorted({getattr(one.settings, name) for one in self.done})) for name in self._names()}
         sentences = [
             f"{len(self.done)} of {len(self.entries)} runs of {models} on {listed(entry.data for entry in self.done)}, "
             f"trained for {runs.duration(fit)} in total.",
-            f"Two things vary: the latent dimension ({latents}) and the model complexity, that is the width of the "
-            f"first Dense layer ({widths}).",
+            f"What varies: {listed(f'{VARIED.get(name, name)} ({each})' for name, each in values.items())}.",
         ]
         for family in FAMILIES.values():
             scored = [entry for entry in self.done if entry.family == family and "test_loss" in entry.metrics]
             if scored:
                 group = min(by_setting(scored), key=lambda group: fmean(values_of(group, "test_loss")))
+                first = group[0].settings
+                at = (f"{first.latent_dim} latents", f"width {first.width}", *differences(group[0], self.done))
                 sentences.append(
                     f"The VAE's lowest test loss on {group[0].data} is {spread(values_of(group, 'test_loss'))} nats "
-                    f"per image, at {group[0].settings.latent_dim} latents and width {group[0].settings.width}."
+                    f"per image, at {listed(at)}."
                 )
         if earlier := sum(entry.state == "unscored" for entry in self.done):
             sentences.append(
@@ -620,7 +635,7 @@ class Page:
         """One column of a figure: a setting with one run, or one run a seed."""
         settings = panel[0].settings
         return {
-            "setting": f"latent_dim {settings.latent_dim} · width {settings.width}",
+            "setting": " · ".join(f"{name} {getattr(settings, name)}" for name in self.varied[settings.notebook]),
             "data": panel[0].data,
             "gaps": [entry for entry in panel if not entry.result],
             "parts": parts,
@@ -1111,6 +1126,13 @@ class Page:
         return [(name, each) for name, each in found.items() if each]
 
 
+def differences(one: Entry, others: Iterable[Entry]) -> list[str]:
+    """What tells a run from others of its notebook beside latent dimension, width and seed: ['network conv']."""
+    group = [other for other in others if other.settings.notebook == one.settings.notebook]
+    names = [name for name in differing(group) if name not in ("latent_dim", "width", "seed")]
+    return [f"{name} {getattr(one.settings, name)}" for name in names]
+
+
 def strip(done: Sequence[Entry], width: int = 230) -> list[dict]:
     """For each notebook sixteen samples of one setting: that of the largest latent dimension and smallest width."""
     firsts = [group[0] for group in by_setting(done)]
@@ -1119,7 +1141,7 @@ def strip(done: Sequence[Entry], width: int = 230) -> list[dict]:
     return [
         {
             "anchor": slug(f"{MODELS[one.model]} {one.family}"),
-            "label": ", ".join(filter(None, (f"{MODELS[one.model]} on {one.data}", beyond(one)))),
+            "label": f"{MODELS[one.model]} on {one.data}" + "".join(f", {text}" for text in differences(one, done)),
             "picture": tiles(
                 one.samples["samples"][:16], 4, f"16 images by the {MODELS[one.model]} on {one.data}", width
             ),
