@@ -993,9 +993,7 @@ class Page:
                     for number in self.seen.get(one.name, ())
                 }
         links = [
-            piece
-            for number in sorted(numbers)[:8]
-            for piece in ({"text": ", "}, *self._referred(f"[fig:{number}]", ""))
+            piece for number in sorted(numbers) for piece in ({"text": ", "}, *self._referred(f"[fig:{number}]", ""))
         ]
         return links[1:]
 

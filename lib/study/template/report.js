@@ -168,7 +168,7 @@ function scatter() {
     }
     const [X, Y] = axes(svg, padded(runs.map((run) => value(run, x))), padded(runs.map((run) => value(run, y))), study.labels[x], study.labels[y], { left: wide ? 70 : 44, top: 30, width: wide ? 560 : 320, height: 330 });
     for (const run of runs) {
-      const link = shape("a", { href: run.page, "aria-label": `${run.label}: ${study.labels[x]} ${Number(value(run, x).toPrecision(4))}, ${study.labels[y]} ${Number(value(run, y).toPrecision(4))}` }, svg);
+      const link = shape(run.page ? "a" : "g", { ...(run.page ? { href: run.page } : { role: "img" }), "aria-label": `${run.label}: ${study.labels[x]} ${Number(value(run, x).toPrecision(4))}, ${study.labels[y]} ${Number(value(run, y).toPrecision(4))}` }, svg);
       const at = { cx: X(value(run, x)), cy: Y(value(run, y)) };
       const dot = run.family === "MNIST" ? shape("circle", { class: "dot", ...at, r: 7, fill: COLOURS[run.model] }, link)
         : shape("rect", { class: "dot", x: at.cx - 6, y: at.cy - 6, width: 12, height: 12, fill: COLOURS[run.model] }, link);
