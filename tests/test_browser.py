@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -168,6 +169,9 @@ def test_contents_follow_the_reader_and_fold_on_a_phone(opened, address):
     phone.locator('.contents a[href="#results"]').click()
     assert not links.is_visible()
     assert phone.url.endswith("#results")
+    phone.evaluate("location.hash = '#any-two-numbers'")
+    bar, heading = (phone.locator(one).first.bounding_box() for one in (".contents", "#any-two-numbers"))
+    assert heading["y"] >= bar["y"] + bar["height"]
 
 
 def test_keyboard_only(opened, address):
@@ -289,6 +293,17 @@ def test_a_scatter_of_any_two_numbers(opened, address):
     assert page.locator("#scatter-note").inner_text() == "2 of 5 runs"
     assert page.locator("#scatter svg a").count() == 2
     assert re.search(r"JSD, test \(nats\) 0\.\d", page.locator("#scatter svg a").first.get_attribute("aria-label"))
+
+
+def test_runs_published_without_their_notebooks_are_no_links(opened, tmp_path):
+    study = written(tmp_path)
+    for run in study.runs:
+        (run.folder / "notebook.ipynb").unlink()
+        shutil.rmtree(run.folder / "model")
+    report.build(study)
+    page = opened((study.folder / "index.html").as_uri())
+    assert page.locator("#scatter svg g[role=img]").count() == 5
+    assert page.locator("#scatter svg a, #runs-table a:not([href^='#']), a[href='']").count() == 0
 
 
 def test_colours_by_system_and_by_choice(opened, address):

@@ -369,6 +369,9 @@ def test_claims_are_tested_on_the_runs_of_other_studies_too(tmp_path, monkeypatc
     page = writeup.Page("one", str(tmp_path / "out" / "one"))
     assert str(page.verdicts[0]) == "supported"
     assert "Tested on 6 runs of “Seeds” too, with vae_mnist 50 epochs." in page.conclusion()
+    rows = {row[0]: row[-3:] for row in Tags(page.conclusion()).rows if row}
+    assert rows["comparison"] == ["seeds", "epochs", "holds"]
+    assert rows["vae_mnist, width 512, latent_dim 2 → 10"] == ["3", "50", "leans yes"]
     for folder in (tmp_path / "out" / "seeds").glob("*/*"):  # their numbers alone are published
         shutil.rmtree(folder / "model")
         for file in folder.iterdir():
@@ -402,6 +405,21 @@ def test_a_page_says_what_varies(made):
     assert "What varies: the latent dimension (2 and 3)." in page.title()
     assert "100 nats per image, at 2 latents and width 8." in page.title()
     assert "of the last such setting" not in page.title()
+
+
+def test_a_claim_names_the_figures_of_what_it_compares(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "PARAMETERS_DIR", tmp_path)
+    figure = "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {network: mlp}}]}]\n"
+    grid = "notebooks: {{gan_mnist: {{defaults: {{dataset: digits, width: 8}}, runs: [{{network: {}}}]}}}}\n"
+    (tmp_path / "one.yaml").write_text(grid.format("mlp") + figure + "evidence: [both]\n")
+    (tmp_path / "both.yaml").write_text(grid.format("[mlp, conv]") + figure)
+    for name in ("one", "both"):
+        for run in plan.read(name, out=str(tmp_path / "out" / name)).runs:
+            synthetic.write(run, frechet=9.0)
+    for name in ("one", "both"):
+        page = writeup.Page(name, str(tmp_path / "out" / name))
+        assert len(page.verdicts[13].outcomes) == 1  # mlp against conv
+        assert ("<b>Seen in</b>" in page.conclusion()) == (name == "both")
 
 
 def test_numbers_that_say_less_than_they_seem_to_are_named(made):

@@ -369,10 +369,10 @@ class Page:
         self.entries = entries(self.study)
         self.by_name = {entry.name: entry for entry in self.entries}
         self.done = [entry for entry in self.entries if entry.result]
+        own = [entry.result for entry in self.done]
         self.evidence = [(other, results(other)) for other in plan.evidence(self.study)]
-        others = [result for _, found in self.evidence for result in found]
-        self.verdicts = claims.verdicts([*(entry.result for entry in self.done), *others])
-        self.varied = {name: varied(group) for name, group in self._by_notebook(self.entries)}
+        self.named = {"": (self.study, own), **{other.name: (other, found) for other, found in self.evidence}}
+        self.verdicts = claims.verdicts([result for _, found in self.named.values() for result in found])
         self.seen, self.planes = self._seen(), {}
         self.parts = parts()
 
@@ -389,12 +389,15 @@ class Page:
                 found.setdefault(name, []).append(one.number)
         return found
 
-    def _referred(self, text: str, where: str) -> list[dict]:
+    def _referred(self, text: str, where: str, of: str = "") -> list[dict]:
         """A text in pieces: each `[fig:3]` of it a link to that figure, each `[num:METRIC RUN]` that run's number, each
         `**word**` strong.
 
         RUN without its seed stands for all seeds of that setting: their mean and standard deviation. `STUDY/RUN` and
         `STUDY/3` are of a study that the evidence names.
+
+        Args:
+            of: the study of the evidence whose runs and figures are meant where none is named; empty: this one.
 
         Raises:
             UserError: there is no such figure, run or metric. A run without numbers so far has "–".
@@ -406,19 +409,20 @@ class Page:
             found = {"text": strong or plain, "strong": bool(strong)}
             if reference:
                 kind, _, name = reference.partition(":")
-                found = self._link(name) if kind == "fig" else self._measured(*name.partition(" ")[::2])
+                metric, _, name = name.rpartition(" ")
+                study, _, name = name.rpartition("/")
+                found = self._link(study or of, name) if kind == "fig" else self._measured(study or of, name, metric)
                 if not found:
                     what = "figure" if kind == "fig" else "number"
                     raise UserError(f"{self.study.path}: {where}: [{reference}] refers to no {what} of this study")
             pieces.append(found)
         return pieces
 
-    def _link(self, name: str) -> dict:
-        study, _, figure = name.rpartition("/")
-        one = {"": self.study, **{other.name: other for other, _ in self.evidence}}.get(study)
+    def _link(self, study: str, figure: str) -> dict:
+        one, _ = self.named.get(study, (None, ()))
         if one is None or figure not in {str(each.number) for each in one.figures}:
             return {}
-        if one is self.study:
+        if not study:
             return {"text": f"Figure {figure}", "href": f"#fig-{figure}"}
         return {"text": f"Figure {figure} there"} | self._page_of(one, f"#fig-{figure}")
 
@@ -427,16 +431,13 @@ class Page:
         there = (self.study.folder.parent / other.name / "index.html").is_file()
         return {"href": f"../{other.name}/index.html{anchor}"} if there else {}
 
-    def _measured(self, metric: str, run: str) -> dict:
-        study, _, name = run.rpartition("/")
-        measured = {other.name: (other.runs, found) for other, found in self.evidence}
-        measured[""] = self.study.runs, [one.result for one in self.done]
-        planned, found = measured.get(study, ((), ()))
-        names = {one.name for one in planned if name in (one.name, one.setting)}
+    def _measured(self, study: str, run: str, metric: str) -> dict:
+        one, found = self.named.get(study, (None, ()))
+        names = {each.name for each in one.runs if run in (each.name, each.setting)} if one else ()
         values = [
-            {"images_per_second": one["images_per_second"], **one["metrics"]}.get(metric)
-            for one in found
-            if one["run"] in names
+            {"images_per_second": each["images_per_second"], **each["metrics"]}.get(metric)
+            for each in found
+            if each["run"] in names
         ]
         return {} if not names or None in values else {"text": spread(values)}
 
@@ -633,9 +634,9 @@ class Page:
 
     def _panel(self, panel: list[Entry], parts: list[dict], numbers: str = "") -> dict:
         """One column of a figure: a setting with one run, or one run a seed."""
-        settings = panel[0].settings
+        size = (f"{name} {getattr(panel[0].settings, name)}" for name in ("latent_dim", "width"))
         return {
-            "setting": " · ".join(f"{name} {getattr(settings, name)}" for name in self.varied[settings.notebook]),
+            "setting": " · ".join((*size, *differences(panel[0], self.entries))),
             "data": panel[0].data,
             "gaps": [entry for entry in panel if not entry.result],
             "parts": parts,
@@ -959,10 +960,7 @@ class Page:
     def _found_by(self, other: plan.Study) -> str:
         """The findings of a study of the evidence, its runs and figures named as it names them."""
         texts = [
-            self._referred(
-                re.sub(r"\[(num:\S+ |fig:)(?=[^\]/]+\])", rf"[\1{other.name}/", text),
-                f"findings[{index}] of {other.name}",
-            )
+            self._referred(text, f"findings[{index}] of {other.name}", other.name)
             for index, text in enumerate(other.findings)
         ]
         return self.parts.found_by(other.name, {"text": f"“{other.title}”", **self._page_of(other)}, texts)
@@ -982,16 +980,21 @@ class Page:
         }
 
     def _figures_of(self, verdict: claims.Verdict) -> list[dict]:
-        """Links to the figures that show what a claim's tests compare: every run of both sides."""
+        """Links to the figures that show what a claim's tests compare, of those for which both sides have runs here."""
         numbers = set()
         for test in (outcome.test for outcome in verdict.outcomes):
-            for side in filter(None, (test.before, test.after)):
-                numbers |= {
-                    number
+            sides = [
+                [
+                    one
                     for one in self.done
                     if all(one.result["settings"].get(name) == value for name, value in side.items())
-                    for number in self.seen.get(one.name, ())
-                }
+                ]
+                for side in (test.before, test.after)
+                if side
+            ]
+            compared = {one.result["settings"].get(test.rising) for side in sides for one in side}
+            if all(sides) and not (test.rising and len(compared) < 2):
+                numbers |= {number for side in sides for one in side for number in self.seen.get(one.name, ())}
         links = [
             piece for number in sorted(numbers) for piece in ({"text": ", "}, *self._referred(f"[fig:{number}]", ""))
         ]

@@ -168,11 +168,12 @@ function scatter() {
     }
     const [X, Y] = axes(svg, padded(runs.map((run) => value(run, x))), padded(runs.map((run) => value(run, y))), study.labels[x], study.labels[y], { left: wide ? 70 : 44, top: 30, width: wide ? 560 : 320, height: 330 });
     for (const run of runs) {
-      const link = shape(run.page ? "a" : "g", { ...(run.page ? { href: run.page } : { role: "img" }), "aria-label": `${run.label}: ${study.labels[x]} ${Number(value(run, x).toPrecision(4))}, ${study.labels[y]} ${Number(value(run, y).toPrecision(4))}` }, svg);
+      const label = `${run.label}: ${study.labels[x]} ${Number(value(run, x).toPrecision(4))}, ${study.labels[y]} ${Number(value(run, y).toPrecision(4))}`;
+      const link = run.page ? shape("a", { href: run.page, "aria-label": label }, svg) : shape("g", { role: "img", "aria-label": label }, svg);
       const at = { cx: X(value(run, x)), cy: Y(value(run, y)) };
       const dot = run.family === "MNIST" ? shape("circle", { class: "dot", ...at, r: 7, fill: COLOURS[run.model] }, link)
         : shape("rect", { class: "dot", x: at.cx - 6, y: at.cy - 6, width: 12, height: 12, fill: COLOURS[run.model] }, link);
-      shape("title", {}, dot, link.getAttribute("aria-label"));
+      shape("title", {}, dot, label);
     }
     kinds.forEach(([name, run], i) => {
       const at = wide ? { cx: 646, cy: 44 + 22 * i } : { cx: 20 + 180 * (i % 2), cy: 412 + 22 * Math.floor(i / 2) };
