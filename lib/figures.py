@@ -138,7 +138,7 @@ def reconstructions(originals, decoded, names: tuple[str, str] = ("original", "d
         names: of the two rows.
     """
     canvas = mosaic(np.concatenate([_pixels(originals), _pixels(decoded)]), columns=len(originals))
-    scale, margin = _scale(canvas.shape[1], 520), 64
+    scale, margin = _scale(canvas.shape[1], 520), 80
     drawn = _sized(canvas.shape[1] * scale + margin, canvas.shape[0] * scale)
     share = margin / drawn.size[0]
     _show(drawn.add_axes((share, 0, 1 - share, 1)), canvas)

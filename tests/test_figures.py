@@ -111,6 +111,11 @@ def test_plane_has_the_largest_z2_on_top():
     assert [text.get_text() for text in axes.get_yticklabels()] == ["-1.0", "0.0", "1.0"]
 
 
+def test_the_names_of_two_rows_of_images_are_not_cut():
+    drawn = figures.reconstructions(IMAGES[:3], IMAGES[3:6], ("generated", "nearest"))
+    assert min(text.get_window_extent().x0 for text in drawn.texts) >= 0
+
+
 def test_reconstructions_stand_below_their_originals():
     drawn = figures.reconstructions(IMAGES[:3], IMAGES[3:6])
     np.testing.assert_array_equal(drawn.axes[0].images[0].get_array()[5:9, :5], IMAGES[3])
