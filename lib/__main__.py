@@ -167,6 +167,15 @@ def _study(options, download: bool = False, check_data: bool = True):
     return study
 
 
+def _check_folders(study) -> None:
+    """Makes sure, before anything is started, that nothing of a user's is in the way of the study's files."""
+    from lib import ownership
+
+    ownership.check_study_folder(study.folder, [*(f"{run.name}.html" for run in study.runs), "estimators.html"])
+    for run in study.runs:
+        ownership.check_run_folder(run.folder, "the run's folder")
+
+
 def _run(options) -> int:
     from contextlib import nullcontext
 
@@ -174,6 +183,7 @@ def _run(options) -> int:
     from lib.study import batch
 
     study = _study(options, download=not options.dry_run)
+    _check_folders(study)
     with nullcontext() if options.dry_run else batch.locked(study):
         states = batch.states(study)
         todo = [run for run in study.runs if options.force or states[run.name][0] != "done"]
@@ -196,6 +206,7 @@ def _evaluate(options) -> int:
     from lib.study import batch
 
     study = _study(options)
+    _check_folders(study)
     with batch.locked(study):
         states = batch.states(study)
         todo = [run for run in study.runs if states[run.name][0] in ("done", "unscored")]
@@ -284,6 +295,7 @@ def _build(study, options, only_new: bool = False) -> int:
 
 def _report(options) -> int:
     study = _study(options, check_data=False)
+    _check_folders(study)
     return _build(study, options)
 
 

@@ -24,6 +24,15 @@ if "tensorflow" not in sys.modules:
 import keras
 import tensorflow as tf
 
+from lib.settings import UserError
+
+if keras.config.backend() != "tensorflow":
+    raise UserError(f"Keras was imported with the backend {keras.config.backend()}: import lib before Keras")
+# ~/.keras/keras.json may say otherwise, for other projects of this user.
+keras.config.set_floatx("float32")
+keras.config.set_image_data_format("channels_last")
+keras.config.set_epsilon(1e-7)
+
 __all__ = ["keras", "tf", "untuned"]
 
 

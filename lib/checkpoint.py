@@ -57,6 +57,7 @@ class Checkpoint(keras.callbacks.Callback):
         for name in ("fit", "first_step"):
             self.run.seconds.pop(name, None)
         if not found:
+            self.run.begin_log()
             self.begin(model, 0)
             return 0
         facts, arrays = found
@@ -66,7 +67,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.history = facts["history"]
         self.run.seconds["fit"] = facts["seconds"]
         self.run.continued = [*facts["continued"], facts["epoch"]]
-        (self.run.partial / "log.txt").write_text(facts["log"], encoding="utf-8")
+        self.run.begin_log(facts["log"])
         self.run.log(f"going on after epoch {facts['epoch']}")
         self.begin(model, facts["epoch"])
         return facts["epoch"]

@@ -13,6 +13,7 @@ from lib.backend import keras, tf  # isort: skip  before anything of Keras
 from keras import ops
 
 from lib import networks
+from lib.provenance import networks_digest
 
 LOG_2 = math.log(2.0)
 
@@ -99,6 +100,7 @@ class ImageModel(keras.Model):
         self.means = {name: keras.metrics.Mean(name=name) for name in names}
         self.training_seed = keras.random.SeedGenerator(networks.stream(seed, 0))
         self.testing_seed = keras.random.SeedGenerator(networks.stream(seed, 1))
+        self.settings, self.image_shape, self.drawn = None, None, ""  # see `build`
 
     @property
     def metrics(self):
@@ -312,6 +314,8 @@ class WGAN(Adversarial):
 def build(settings, shape) -> ImageModel:
     """The model that validated settings ask for, its weights drawn from their seed.
 
+    It remembers settings, shape and these weights' digest: `training.train` trains a model only as it was built.
+
     Args:
         shape: of the images, [H, W, C].
     """
@@ -319,9 +323,11 @@ def build(settings, shape) -> ImageModel:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(settings.precision)
     try:
-        return _build(settings, shape)
+        model = _build(settings, shape)
     finally:
         keras.config.set_dtype_policy(before)
+    model.settings, model.image_shape, model.drawn = settings, tuple(shape), networks_digest(model.networks)
+    return model
 
 
 def _build(settings, shape):

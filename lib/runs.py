@@ -17,7 +17,6 @@ import os
 import platform
 import re
 import resource
-import shutil
 import sys
 import tempfile
 import threading
@@ -32,22 +31,18 @@ import psutil
 import yaml
 from filelock import FileLock
 
-from lib import data
+from lib import data, ownership
+from lib.ownership import CHECKPOINT, CLAIM, ERROR, PROGRESS, partial_of
+from lib.provenance import Made, networks_digest, unlike
 from lib.settings import Settings, UserError, check_images, notebook_defaults
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK_DIR = ROOT / "notebooks"
-TRAINING_SOURCES = ("backend", "checkpoint", "data", "networks", "models", "training")
+TRAINING_SOURCES = ("backend", "checkpoint", "data", "generated", "networks", "models", "training")
 EVALUATION_SETTINGS = ("importance_samples",)
-EVALUATION_SOURCES = ("estimates", "classifier", "evaluation")
+EVALUATION_SOURCES = ("estimates", "classifier", "scorecard", "evaluation")
 PACKAGES = ("keras", "numpy", "pillow", "scikit-learn", "scipy", "tensorflow")
-FILES = ("result.json", "parameters.yaml", "history.csv", "samples.npz", "log.txt", "notebook.ipynb")
-CHECKPOINT, PROGRESS, CLAIM, ERROR = (
-    "checkpoint.npz",
-    "progress.json",
-    "worker.json",
-    "error.txt",
-)  # of a partial folder
+FILES = ownership.RUN_FILES
 HEARTBEAT_SECONDS = 10.0  # between two signs of life of a run's process
 HOST = platform.node()
 STALE_SECONDS = 120.0  # without one, a process of another host counts as gone; network file systems show times late
@@ -212,11 +207,6 @@ def scores_folder() -> Path:
     return home
 
 
-def partial_of(folder: Path) -> Path:
-    """Where a run is made before it stands in `folder`."""
-    return folder.with_name(folder.name + ".partial")
-
-
 class Run:
     """A run in the making, as its notebook holds it: a partial folder, clocks, a log, and at the end a record.
 
@@ -226,13 +216,10 @@ class Run:
     """
 
     def __init__(self, settings: Settings):
-        defaults = notebook_defaults(NOTEBOOK_DIR / f"{settings.notebook}.ipynb")
-        name = run_name(settings.model_dump(), defaults)
-        folder = settings.output_dir or ROOT / "reports" / "notebooks" / "runs" / name
-        self.folder = Path(folder).expanduser().absolute()
-        self.name = self.folder.name
-        self.partial = partial_of(self.folder)
         self.settings = settings
+        self._place()
+        self.partial = partial_of(self.folder)
+        ownership.check_run_folder(self.folder)
         self.process_start = psutil.Process().create_time()
         self.seconds = {"start": time.time() - self.process_start}
         if settings.dataset in data.SOURCES:
@@ -240,6 +227,10 @@ class Run:
         check_images(settings, *data.header(settings.dataset), self.name)
         self.key = training_key(settings, data.fingerprint(settings.dataset))
         self.continued: list[int] = []  # epochs after which a checkpoint took over
+        self.planned_epochs = 0  # of a training that was stopped
+        self.lines: list[str] = []  # of the log
+        self.networks = ""  # the digest of those that were saved last
+        self.trained_on: dict | None = None
         try:
             claim(self.folder)
             self._open()
@@ -248,11 +239,36 @@ class Run:
         except OSError as error:
             raise UserError(f"output_dir {self.folder}: cannot be written to ({error.strerror})") from None
 
+    def _place(self, stopped: str = "") -> None:
+        """Where the run will stand, and its name."""
+        defaults = notebook_defaults(NOTEBOOK_DIR / f"{self.settings.notebook}.ipynb")
+        name = run_name(self.settings.model_dump(), defaults) + stopped
+        folder = self.settings.output_dir or ROOT / "reports" / "notebooks" / "runs" / name
+        self.folder = Path(os.path.abspath(os.path.expanduser(folder)))
+        self.name = self.folder.name
+
     def _open(self) -> None:
         """Makes the partial folder: at first, and again where a cell is run once more after the record cell."""
         (self.partial / "model").mkdir(parents=True, exist_ok=True)
         plain = self.settings.model_dump(exclude={"output_dir"})
         write_aside(self.partial / "parameters.yaml", yaml.safe_dump(plain, sort_keys=False))
+
+    def check(self, settings: Settings, dataset) -> None:
+        """Makes sure, before a training, that the run is recorded with the settings and the data of that training.
+
+        Raises:
+            UserError: a cell has been run again with other values, but not the one that opens the run or the data.
+        """
+        if words := unlike(settings, self.settings):
+            raise UserError(
+                f"{self.name}: {words}, since this run was opened: run the cell of `runs.Run(settings)` again"
+            )
+        count = min(settings.validation, (len(dataset.x_train) + len(dataset.x_validation)) // 10)
+        if dataset.name != Path(settings.dataset).name or len(dataset.x_validation) != count:
+            raise UserError(
+                f"{self.name}: the settings ask for dataset {settings.dataset} with {count} validation images, but "
+                f"{dataset.name} with {len(dataset.x_validation)} is loaded: run the cell of `data.load` again"
+            )
 
     @contextmanager
     def clock(self, name: str):
@@ -274,20 +290,39 @@ class Run:
             print(line, flush=True)
         if not self.partial.is_dir():
             self._open()
+        self.lines.append(line)
         with (self.partial / "log.txt").open("a", encoding="utf-8") as file:
             file.write(line + "\n")
+
+    def begin_log(self, text: str = "") -> None:
+        """Starts the log of a training: anew, or with what its checkpoint has kept of it."""
+        self.lines = text.splitlines()
+        if self.partial.is_dir():
+            (self.partial / "log.txt").write_text(text, encoding="utf-8")
 
     def save(self, networks: dict, history: dict, samples: dict) -> None:
         """Writes networks, history and images into the partial folder.
 
         Args:
             networks: Keras models by name; each becomes model/<name>.keras.
-            history: lists of one number an epoch by name; becomes history.csv.
+            history: lists of one number an epoch by name; becomes history.csv. Where the training was stopped early, it
+                decides the number of epochs that is recorded.
             samples: arrays by name; becomes samples.npz.
+
+        Raises:
+            UserError: history and samples are not of these networks, or these were trained with other settings.
         """
         import numpy as np
 
+        self.networks = networks_digest(networks)
+        self._check(history, "the history is", "train")
+        self._check(samples, "the samples are", "draw the samples")
+        self.trained_on = getattr(history, "dataset", None)
+        if (epochs := len(next(iter(history.values()), ()))) < self.settings.epochs and isinstance(history, Made):
+            self._stopped(epochs)
         self._open()
+        if not (self.partial / "log.txt").exists():  # the record cell is run once more
+            self.begin_log("".join(f"{line}\n" for line in self.lines))
         for name, network in networks.items():
             network.save(self.partial / "model" / f"{name}.keras")
         write_aside(self.partial / "history.csv", history_csv(history))
@@ -295,19 +330,49 @@ class Run:
         np.savez_compressed(packed, **samples)
         write_aside(self.partial / "samples.npz", packed.getvalue())
 
-    def record(self, images_seen: int, **facts) -> Path:
+    def _check(self, made: dict, what: str, cell: str) -> None:
+        """Raises UserError where something that knows its origin is not of the saved networks and these settings."""
+        if not isinstance(made, Made):
+            return
+        if made.networks != self.networks:
+            raise UserError(f"{self.name}: {what} of other networks than these: run the cells that {cell} again")
+        if made.settings and (words := unlike(made.settings, self.settings)):
+            raise UserError(f"{self.name}: {words}, since this run was opened: run the cells from `runs.Run` on again")
+
+    def _stopped(self, epochs: int) -> None:
+        """The record says for how long the networks were trained, and for how long they were to be."""
+        self.planned_epochs = self.planned_epochs or self.settings.epochs
+        self.settings = self.settings.model_copy(update={"epochs": epochs})
+        self.key["settings"] |= {"epochs": epochs, "planned_epochs": self.planned_epochs}
+        self._place(stopped=f"of{self.planned_epochs}")
+
+    def record(self, found: dict, images_seen: int, **facts) -> Path:
         """Writes result.json, the last of the record cell's files; says where the run stands or will stand.
 
         Args:
+            found: metrics, references and what else `evaluation.evaluate` says.
             images_seen: in training, whose throughput this and the "fit" clock give.
-            facts: dataset, parameters, layers, metrics, references and what else belongs to the run.
+            facts: dataset, parameters, layers and what else belongs to the run.
+
+        Raises:
+            UserError: the numbers are not of the saved networks, or the dataset is not the one they were trained on.
         """
+        self._check(found, "the numbers are", "evaluate")
+        if self.trained_on and facts["dataset"] != self.trained_on:
+            raise UserError(
+                f"{self.name}: these are not the data of the training: run the cells from `data.load` on again"
+            )
+        if "fit" not in self.seconds:
+            raise UserError(f"{self.name}: nothing was trained since this run was opened: run the training cell first")
+        planned = {"planned_epochs": self.planned_epochs} if self.planned_epochs else {}
         result = {
             "run": self.name,
             "notebook": self.settings.notebook,
             "keys": {"training": self.key, "evaluation": evaluation_key(self.settings)},
             "settings": self.settings.model_dump(exclude={"output_dir"}),
+            **planned,
             **facts,
+            **found,
             "images_seen": images_seen,
             "images_per_second": round(images_seen / self.seconds["fit"], 1),
             "continued_after": self.continued,
@@ -321,7 +386,7 @@ class Run:
         write_result(self.partial, result)
         notebook = self.partial / "notebook.ipynb"
         if notebook.exists() and notebook.stat().st_mtime > self.process_start:
-            release(self.folder)
+            release(self.partial)
             return self.folder  # papermill is writing it, and the rename waits for its last line
         if self.folder.is_dir() and not _fault(self.folder):
             return self.partial  # a complete run, notebook included, is not replaced by one without
@@ -368,22 +433,13 @@ def settle(folder: Path) -> None:
         quiet = time.time() - notebook.stat().st_mtime > 2  # papermill writes the finished notebook twice
     except OSError:
         return
-    if quiet and (partial / "result.json").exists() and not _fault(partial):
+    if quiet and (partial / "result.json").exists() and not _fault(partial) and ownership.may_replace(folder):
         _rename(partial, folder)
 
 
 def _rename(partial: Path, folder: Path) -> None:
-    for leftover in (CHECKPOINT, PROGRESS, CLAIM, ERROR, "kernel.log"):
-        (partial / leftover).unlink(missing_ok=True)
-    for leftover in partial.glob(".*-*"):  # of a process that died while it wrote
-        leftover.unlink()
-    if folder.exists():
-        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:50]}-old-"))
-        os.rename(folder, aside / "run")
-        os.rename(partial, folder)
-        shutil.rmtree(aside)
-    else:
-        os.rename(partial, folder)
+    ownership.clear(partial, keep=FILES, networks=True)
+    ownership.replace(partial, folder)
 
 
 # ---- reading -------------------------------------------------------------------------------------
@@ -525,9 +581,9 @@ def claim(folder: Path, patience: float = 0.0) -> None:
     threading.Thread(target=_beat, args=(partial / CLAIM, mine), daemon=True).start()
 
 
-def release(folder: Path) -> None:
-    """Takes this process's mark away; another's stays."""
-    path = partial_of(folder) / CLAIM
+def release(partial: Path) -> None:
+    """Takes this process's mark away from a partial folder; another's stays."""
+    path = partial / CLAIM
     if (owner := _owner(path)) and (owner["pid"], owner["host"]) == (os.getpid(), HOST):
         path.unlink(missing_ok=True)
 
@@ -568,12 +624,7 @@ def _beat(path: Path, mine: dict) -> None:
 
 def clear(folder: Path, keep_checkpoint: bool = True) -> None:
     """Takes out of a partial folder what an earlier attempt left; the checkpoint only if that is wanted."""
-    kept = {CLAIM, CHECKPOINT} if keep_checkpoint else {CLAIM}
-    for path in partial_of(folder).iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name not in kept:
-            path.unlink(missing_ok=True)
+    ownership.clear(partial_of(folder), keep={CLAIM, CHECKPOINT} if keep_checkpoint else {CLAIM})
 
 
 def fail(folder: Path, cause: str) -> None:

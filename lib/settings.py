@@ -5,6 +5,7 @@ The defaults live in the notebooks' parameters cells and nowhere else; here stan
 
 import ast
 import difflib
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +26,11 @@ def nearest(name: Any, names) -> str:
     """' (did you mean X?)', or nothing when no known name is near."""
     found = difflib.get_close_matches(str(name), list(names), n=1)
     return f" (did you mean {found[0]}?)" if found else ""
+
+
+def in_one_line(error: BaseException) -> str:
+    """What an error says, or its name where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _no_boolean(value: Any) -> Any:
@@ -156,6 +162,8 @@ def _fault(error: dict[str, Any], kind: type[Settings]) -> str:
     if error["type"] == "missing":
         return f"{name} is missing"
     message = error["msg"].removeprefix("Value error, ")
+    if isinstance(error["input"], list):
+        message += "; a list is a grid of runs, which `latent-report run` makes of a study file"
     if error["type"] == "literal_error":
         message += nearest(error["input"], NOTEBOOKS if name == "notebook" else _choices(kind, name))
     return f"{name} = {_short(error['input'])}: {message}" if name else message
@@ -202,10 +210,11 @@ def of_notebook(namespace: dict[str, Any]) -> Settings:
     notebook = namespace.get("notebook")
     where = f"notebook {notebook}"
     kind = SETTINGS_OF.get(str(notebook).partition("_")[0], Settings)
-    injected = _injected_names(namespace.get("In", []))
+    history = namespace.get("In", [])
+    injected = _injected_names(history)
     if not set(injected).isdisjoint({"notebooks", "figures", "extends"}):
         raise UserError(f"{where}: this is a study file, not one run's parameters: use `latent-report run FILE`")
-    for name in injected:
+    for name in (*injected, *_typed_names(history)):
         if name not in kind.model_fields:
             raise UserError(f"{where}: unknown parameter {_short(name)}{nearest(name, kind.model_fields)}")
     return check({name: namespace[name] for name in kind.model_fields if name in namespace}, where)
@@ -216,7 +225,17 @@ def _injected_names(history: list[str]) -> list[str]:
     for source in reversed(history):
         if source.startswith("# Parameters\n"):
             targets = [node.targets[0] for node in ast.parse(source).body if isinstance(node, ast.Assign)]
-            return [target.id for target in targets if isinstance(target, ast.Name)]
+            names = [target.id for target in targets if isinstance(target, ast.Name)]
+            return [name for name in names if not name.startswith("PAPERMILL_")]  # of its option --inject-paths
+    return []
+
+
+def _typed_names(history: list[str]) -> list[str]:
+    """The names in the parameters cell as it was last run: somebody may have changed one by mistake."""
+    for source in reversed(history):
+        if source.startswith("notebook: str ="):
+            with suppress(SyntaxError):  # IPython's own commands are no Python
+                return [node.target.id for node in ast.parse(source).body if isinstance(node, ast.AnnAssign)]
     return []
 
 

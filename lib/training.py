@@ -7,6 +7,7 @@ import numpy as np
 
 from lib.backend import keras, tf, untuned
 from lib.models import GAN, VAE
+from lib.provenance import Made, networks_digest, unlike
 from lib.settings import UserError
 
 IMAGES_A_CALL = 4096  # of one compiled call: Python's share of a step, about 1 ms, becomes small
@@ -151,9 +152,17 @@ def train(model, dataset, settings, callbacks=(), checkpoint=None) -> dict[str, 
     Args:
         checkpoint: a `checkpoint.Checkpoint`, by which a killed training goes on after its last kept epoch.
 
+    Returns:
+        A `provenance.Made`: the record of a run accepts it only together with the networks as they are then.
+
     Raises:
         NonFiniteLossError: some loss became NaN or infinite; says which, where, and with what settings.
+        UserError: the model was built with other settings, or has been trained already; or the checkpoint's run was
+            opened with other settings or data. Then a notebook's cells were not all run again.
     """
+    _check_fresh(model, dataset, settings)
+    if checkpoint:
+        checkpoint.run.check(settings, dataset)
     x_train, x_validation = dataset.x_train, dataset.x_validation
     if getattr(settings, "binarize", None) == "fixed":
         x_train, x_validation = binarize_once(x_train, 0), binarize_once(x_validation, 1)
@@ -181,7 +190,19 @@ def train(model, dataset, settings, callbacks=(), checkpoint=None) -> dict[str, 
         verbose=0,
     )
     found = checkpoint.history if checkpoint else history.history
-    return {name: [float(value) for value in values] for name, values in found.items()}
+    found = {name: [float(value) for value in values] for name, values in found.items()}
+    return Made(found, networks_digest(model.networks), settings, dataset.record() if checkpoint else None)
+
+
+def _check_fresh(model, dataset, settings) -> None:
+    """Raises UserError unless the model is one of these settings and this dataset, as `models.build` has left it."""
+    again = "run the cell of `models.build` again"
+    if model.settings and (words := unlike(settings, model.settings)):
+        raise UserError(f"{words}, since the model was built: {again}")
+    if model.drawn and networks_digest(model.networks) != model.drawn:
+        raise UserError(f"this model has been trained already, and would be trained on: {again} for a new one")
+    if model.image_shape and model.image_shape != (found := dataset.x_train.shape[1:]):
+        raise UserError(f"the dataset's images are of shape {found}, the model is for {model.image_shape}: {again}")
 
 
 class StopOnNonFinite(keras.callbacks.Callback):

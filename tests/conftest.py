@@ -76,11 +76,12 @@ def npz(tmp_path):
 
 @pytest.fixture
 def study(tmp_path):
-    """A function that writes a study file and returns its path."""
+    """A function that writes a study file and returns its path, which then is its `path` too."""
 
     def made(text, name="tiny.yaml"):
         path = tmp_path / name
         path.write_text(text, encoding="utf-8")
+        made.path = path
         return path
 
     return made

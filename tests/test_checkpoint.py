@@ -118,7 +118,7 @@ def test_at_most_one_in_its_pause(settings, npz, tmp_path):
 
 def test_status_says_what_is_kept(kept):
     run, ours = kept
-    runs.release(run.folder)
+    runs.release(run.partial)
     assert runs.state(run.folder, ours) == ("missing", "interrupted; kept after epoch 1 of 4")
     runs.clear(run.folder)
     assert runs.checkpoint_epoch(run.partial) == 1

@@ -11,6 +11,8 @@ import pytest
 from lib import runs
 from lib.settings import UserError
 
+NOTHING = {"metrics": {}}
+
 
 def test_source_digest_sees_only_what_runs():
     plain = "def f(x):\n    return x + 1\n"
@@ -59,7 +61,7 @@ def made(tmp_path, settings):
     cell = {"cell_type": "code", "source": ["1"], "execution_count": 1, "outputs": [], "metadata": {}}
     content = {"cells": [cell], "metadata": {"papermill": {"end_time": "now"}}}
     (run.partial / "notebook.ipynb").write_text(json.dumps(content))
-    run.record(images_seen=10, metrics={}, layers={}, parameters={})
+    run.record(NOTHING, images_seen=10, layers={}, parameters={})
     return folder, ours
 
 
@@ -79,11 +81,11 @@ def test_without_papermill_the_record_cell_commits(tmp_path, settings):
     run = runs.Run(settings("gan_mnist", dataset="digits", output_dir=str(tmp_path / "one")))
     run.seconds["fit"] = 1.0
     run.save({}, {"jsd": [0.1]}, {"samples": [[1]]})
-    assert run.record(images_seen=10, metrics={}, layers={}) == tmp_path / "one"
+    assert run.record(NOTHING, images_seen=10, layers={}) == tmp_path / "one"
     assert (tmp_path / "one" / "result.json").is_file()
     run.log("again", show=False)  # cells that are run once more, after the partial folder has been renamed away
     run.save({}, {"jsd": [0.2]}, {"samples": [[1]]})
-    assert run.record(images_seen=10, metrics={}, layers={}) == tmp_path / "one"
+    assert run.record(NOTHING, images_seen=10, layers={}) == tmp_path / "one"
     assert runs.read_history(tmp_path / "one") == {"jsd": [0.2]}
 
 
@@ -194,7 +196,7 @@ def test_a_whole_run_is_not_replaced_by_one_without_notebook(made):
     run = runs.Run(ours)
     run.seconds["fit"] = 1.0
     run.save({}, {"jsd": [0.1]}, {"samples": [[1]]})
-    assert run.record(images_seen=10, metrics={}, layers={}) == runs.partial_of(folder)
+    assert run.record(NOTHING, images_seen=10, layers={}) == runs.partial_of(folder)
     assert (folder / "notebook.ipynb").is_file()
 
 
@@ -202,15 +204,17 @@ def test_a_number_that_is_not_finite_is_not_recorded(tmp_path, settings):
     run = runs.Run(settings("gan_mnist", dataset="digits", output_dir=str(tmp_path / "one")))
     run.seconds["fit"] = 1.0
     with pytest.raises(UserError, match="one: jsd_test is not finite"):
-        run.record(images_seen=10, metrics={"jsd_test": float("inf")}, layers={})
+        run.record({"metrics": {"jsd_test": float("inf")}}, images_seen=10, layers={})
 
 
 def test_commit_replaces_the_old_run_whole(made):
     folder, _ = made
-    folder.mkdir()
-    (folder / "old").touch()
+    shutil.copytree(runs.partial_of(folder), folder)
+    for old in (folder / "tour.npz", folder / "model" / "old.keras"):
+        old.touch()
     runs.commit(folder)
-    assert not (folder / "old").exists()
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*runs.FILES, "model"])
+    assert not list((folder / "model").iterdir())
     assert [path.name for path in folder.parent.iterdir()] == ["one"]
 
 
@@ -251,7 +255,7 @@ def test_a_claimed_run_is_refused_until_its_process_gives_no_more_signs(tmp_path
     runs.claim(folder, patience=10)
     assert runs.alive(runs.partial_of(folder))["pid"] == os.getpid()
     monkeypatch.setattr(runs, "HEARTBEAT_SECONDS", 0.1)
-    runs.release(folder)
+    runs.release(runs.partial_of(folder))
     runs.claim(folder)
     mark = runs.partial_of(folder) / runs.CLAIM
     os.utime(mark, (0, 0))

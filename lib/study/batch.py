@@ -14,7 +14,7 @@ import psutil
 import yaml
 from filelock import FileLock, Timeout
 
-from lib import data, runs
+from lib import data, ownership, runs
 from lib.settings import UserError
 from lib.study import worker
 from lib.study.plan import PlannedRun, Study
@@ -250,9 +250,14 @@ def export(study: Study, folder: Path) -> Path:
 
 
 def _export(study: Study, folder: Path) -> Path:
+    script, head = folder / "run.sh", "# needs papermill and its python3 kernel: activate the environment first"
+    written = {script: head} | {folder / f"{run.name}.yaml": "notebook: " for run in study.runs}
+    for path, words in written.items():
+        if not ownership.is_ours(path, words.encode()):
+            raise UserError(f"{path}: would be lost, and is not of `latent-report export`: choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     outputs = [runs.partial_of(run.folder) for run in study.runs]
-    lines = ["#!/bin/sh", "# needs papermill and its python3 kernel: activate the environment first"]
+    lines = ["#!/bin/sh", head]
     lines.append("mkdir -p " + " ".join(shlex.quote(str(output)) for output in outputs))
     for run, output in zip(study.runs, outputs, strict=True):
         file = (folder / f"{run.name}.yaml").absolute()
@@ -262,7 +267,6 @@ def _export(study: Study, folder: Path) -> Path:
         words = ("papermill", *(str(path).replace("{", "{{").replace("}", "}}") for path in paths), "-f", str(file))
         lines.append(" ".join(shlex.quote(word) for word in words) + " || failed=1")
     lines.append("exit ${failed:-0}")
-    script = folder / "run.sh"
     runs.write_aside(script, "\n".join(lines) + "\n")
     script.chmod(0o755)
     return script

@@ -41,6 +41,8 @@ def connected(address: str, study: Study, lease: Lease):
             found = client.run(look, lease, names)
         except ModuleNotFoundError as error:
             raise UserError(f"--scheduler {address}: workers cannot import {error.name}: install it there") from None
+        except (ImportError, AttributeError) as error:  # an older lib, or another package of that name
+            raise UserError(f"--scheduler {address}: workers import another lib: {error}") from None
         _compare(found, {**look(lease, names), "sees": True})
         slots = defaultdict(int)
         for name, worker in workers.items():

@@ -47,9 +47,9 @@ def execute(source: Path, output: Path | None, parameters: dict[str, Any]):
     from traitlets.config import Config
 
     config = Config()
-    with _scratch() as folder:
-        if os.name == "posix":  # TCP ports are chosen before the kernel takes them: kernels that start together clash
-            config.KernelManager.transport, config.KernelManager.ip = "ipc", f"{folder}/k"
+    with _scratch() as folder, _sockets(folder) as sockets:
+        if sockets:  # TCP ports are chosen before the kernel takes them: kernels that start together clash
+            config.KernelManager.transport, config.KernelManager.ip = "ipc", f"{sockets}/k"
         return papermill.execute_notebook(
             nbformat.read(source, as_version=4),
             output and str(output).replace("{", "{{").replace("}", "}}"),  # papermill passes paths through str.format
@@ -66,13 +66,13 @@ def execute(source: Path, output: Path | None, parameters: dict[str, Any]):
 
 @contextmanager
 def _scratch():
-    """Yields a folder for the kernel's sockets and temporary files, and removes it.
+    """Yields a folder for the kernel's temporary files, and removes it.
 
     TensorFlow writes some of the latter for each function that it compiles, and a kernel that is ended at once, as ours
     are, leaves them.
     """
     before = os.environ.get("TMPDIR")
-    with tempfile.TemporaryDirectory(prefix="lr-") as folder:  # short: a socket's path has at most 107 bytes
+    with tempfile.TemporaryDirectory(prefix="lr-") as folder:
         os.environ["TMPDIR"] = folder  # the kernel inherits it
         try:
             yield folder
@@ -81,3 +81,28 @@ def _scratch():
                 del os.environ["TMPDIR"]
             else:
                 os.environ["TMPDIR"] = before
+
+
+@contextmanager
+def _sockets(scratch: str):
+    """Yields a folder whose path is short enough for a kernel's sockets, or "" where there is none.
+
+    Clusters give each job a temporary folder with a long name: then another place serves.
+    """
+    if os.name != "posix":
+        yield ""
+        return
+    if _fits(f"{scratch}/k-5"):
+        yield scratch
+        return
+    for place in filter(None, (os.environ.get("XDG_RUNTIME_DIR"), "/tmp", "/dev/shm")):
+        if _fits(f"{place}/lr-12345678/k-5") and os.access(place, os.W_OK):
+            with tempfile.TemporaryDirectory(prefix="lr-", dir=place) as folder:
+                yield folder
+            return
+    yield ""
+
+
+def _fits(socket: str) -> bool:
+    """Whether a socket's path has no more than the 103 bytes that all systems allow."""
+    return len(os.fsencode(socket)) <= 103

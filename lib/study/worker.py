@@ -7,7 +7,6 @@ of its input and ends too, together with its kernel. A watching thread may belon
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from lib import runs
+from lib import ownership, runs
 from lib.settings import UserError, check
 from lib.study import kernel
 from lib.study.plan import PlannedRun
@@ -289,11 +288,12 @@ def execute(folder: Path, settings, fresh: bool = False) -> None:
     from papermill.exceptions import PapermillExecutionError
 
     try:
+        ownership.check_run_folder(folder)
         runs.claim(folder, patience=runs.STALE_SECONDS + 30)  # of a lost worker's, elsewhere
     except (UserError, OSError) as error:  # the folder is not ours to write into
         raise RunFailedError(f"{type(error).__name__}: {error}") from None
     if not fresh and runs.current(folder, settings):  # made meanwhile by a worker that seemed lost
-        shutil.rmtree(runs.partial_of(folder))
+        ownership.remove(runs.partial_of(folder))
         return
     try:
         runs.clear(folder, keep_checkpoint=not fresh)

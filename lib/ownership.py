@@ -1,0 +1,190 @@
+"""Whose a folder is: what a run or a study wrote there, and what of it may be replaced.
+
+A run's folder is replaced whole when the run is made again, and a study's page is written anew. That must never hit
+what somebody else has put there. So a folder is taken only when it is new, empty, or provably a run's; only files that
+we wrote are ever removed; and whatever else lies in a run's folder moves along.
+"""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from lib.settings import NOTEBOOKS, UserError
+
+RUN_FILES = ("result.json", "parameters.yaml", "history.csv", "samples.npz", "log.txt", "notebook.ipynb")
+CHECKPOINT, PROGRESS, CLAIM, ERROR, KERNEL_LOG = (
+    "checkpoint.npz",
+    "progress.json",
+    "worker.json",
+    "error.txt",
+    "kernel.log",
+)  # of a partial folder
+TOUR = "tour.npz"  # what a report shows of a run beyond what the run kept
+_PARTIAL_FILES = (*RUN_FILES, CHECKPOINT, PROGRESS, CLAIM, ERROR, KERNEL_LOG)
+# of a file that a process was writing when it died, as `runs.aside` names it
+_TEMPORARY = re.compile(rf"\.({'|'.join(map(re.escape, (*_PARTIAL_FILES, TOUR)))})-[a-z0-9_]{{8}}")
+_PAGE = b'content="Latent Report"'
+STUDY_FILES = {  # that a study replaces, and the words by which it knows its own
+    "index.html": _PAGE,
+    "results.csv": b"run,notebook,state,",
+    "report.ipynb": b"writeup.Page(study",
+    "summary.json": b'"tally"',
+    ".report.json": b'"made_of"',
+    ".running": b'"pid"',
+    ".lock": b"(always empty)",
+}
+
+
+# ---- run folders ---------------------------------------------------------------------------------
+
+
+def partial_of(folder: Path) -> Path:
+    """Where a run is made before it stands in `folder`."""
+    return folder.with_name(folder.name + ".partial")
+
+
+def check_run_folder(folder: Path, what: str = "output_dir") -> None:
+    """Makes sure that a run may be made in `folder`, before anything is trained.
+
+    Args:
+        what: how an error names the folder.
+
+    Raises:
+        UserError: it is a file, a link, the current folder or above it, or it holds what no run wrote; the same of the
+            partial folder beside it.
+    """
+    expected = "expected a new folder, an empty one, or that of an earlier run"
+    for path in (folder, partial_of(folder)):
+        if path.is_symlink():
+            raise UserError(f"{what} {path}: is a link; name the folder itself")
+        if path.exists() and not path.is_dir():
+            raise UserError(f"{what} {path}: is a file; {expected}")
+        if path in (cwd := Path.cwd(), *cwd.parents):
+            raise UserError(f"{what} {path}: is the current folder or holds it; {expected}")
+        if not may_replace(path):
+            names = sorted(one.name for one in path.iterdir())
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise UserError(f"{what} {path}: holds {names[0]}{more}, which no run of ours wrote; {expected}")
+
+
+def may_replace(folder: Path) -> bool:
+    """Whether a run may take this folder's place: there is none, it is empty, or it is provably a run's."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        return False
+    return not folder.exists() or not any(folder.iterdir()) or _is_run(folder) or _is_partial(folder)
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether result.json is a run's."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        result = json.loads((folder / "result.json").read_bytes())
+        return {"run", "notebook", "settings"} <= result.keys() and "training" in result["keys"]
+    return False
+
+
+def _is_partial(folder: Path) -> bool:
+    """Whether a folder has what only a run in the making has: its process's mark, its settings, or its notebook."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        if "started" in json.loads((folder / CLAIM).read_bytes()):
+            return True
+    with suppress(OSError):
+        first = (folder / "parameters.yaml").read_bytes().split(b"\n")[0].decode(errors="replace")
+        if first in [f"notebook: {name}" for name in NOTEBOOKS]:
+            return True
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return "papermill" in json.loads((folder / "notebook.ipynb").read_bytes())["metadata"]
+    known = {path.name for path in folder.iterdir()}
+    return folder.name.endswith(".partial") and known <= {ERROR, KERNEL_LOG, CHECKPOINT, PROGRESS}
+
+
+def clear(folder: Path, keep: Iterable[str] = (), networks: bool = False) -> None:
+    """Removes what a run wrote from its folder, and nothing else.
+
+    Args:
+        keep: names of files that stay.
+        networks: whether these stay too.
+    """
+    names = {*_PARTIAL_FILES, TOUR} - {*keep}
+    found = [path for path in folder.iterdir() if path.name in names or _TEMPORARY.fullmatch(path.name)]
+    if not networks and not (model := folder / "model").is_symlink():
+        found += model.glob("*.keras")
+    for path in found:
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+    with suppress(OSError):  # there is none, or something of somebody else's is in it
+        if not networks:
+            (folder / "model").rmdir()
+
+
+def remove(folder: Path) -> None:
+    """Removes a run's folder; what is not the run's stays where it is, and then the folder does too."""
+    clear(folder)
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def replace(partial: Path, folder: Path) -> None:
+    """Puts a whole run in its place by one rename; whatever else lay in the folder of an earlier run moves along.
+
+    Raises:
+        UserError: something stands there that is no run's.
+    """
+    if not may_replace(folder):
+        raise UserError(f"{folder}: holds what no run of ours wrote; the run is whole in {partial}")
+    if not folder.exists():
+        os.rename(partial, folder)
+        return
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:50]}-old-"))
+    os.rename(folder, aside / "run")
+    os.rename(partial, folder)
+    clear(aside / "run")
+    _move_into(aside / "run", folder)
+    with suppress(OSError):  # something has no place in the new folder, and stays here
+        aside.rmdir()
+
+
+def _move_into(source: Path, target: Path) -> None:
+    """Moves what is left in one folder into another, beside what is there, and removes the first when it is empty."""
+    for path in source.iterdir():
+        there = target / path.name
+        if path.is_dir() and not path.is_symlink() and there.is_dir():
+            _move_into(path, there)
+        elif not os.path.lexists(there):
+            os.rename(path, there)
+    with suppress(OSError):
+        source.rmdir()
+
+
+# ---- files of a study ----------------------------------------------------------------------------
+
+
+def check_study_folder(folder: Path, pages: Iterable[str] = ()) -> None:
+    """Makes sure that a study's report may be written into `folder`, before anything is started.
+
+    Args:
+        pages: names of the pages that will be written into its notebooks/.
+
+    Raises:
+        UserError: it is a file, or a file in it would be replaced that no study wrote.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file; use --out DIR with a new folder")
+    replaced = STUDY_FILES | {f"notebooks/{name}": _PAGE for name in pages}
+    for name, words in replaced.items():
+        if not is_ours(folder / name, words):
+            raise UserError(f"{folder}: {name} there was not written by a study and would be lost; use --out DIR")
+
+
+def is_ours(path: Path, words: bytes) -> bool:
+    """Whether a file may be replaced: there is none, it is empty, or it holds these words."""
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # a folder of that name, or no permission
+        return False
+    return not content or words in content

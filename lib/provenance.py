@@ -1,0 +1,48 @@
+"""What was made of which networks, so that a record holds together however a notebook's cells were run.
+
+Cells are run twice, partly and out of order. Whatever is recorded of a training therefore knows by their digest which
+networks it was made of, and `runs.Run` refuses to record together what does not belong together.
+"""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from lib.settings import Settings
+
+
+class Made(dict):
+    """A history, samples or numbers by name, with the networks and settings behind them.
+
+    Attributes:
+        networks: the `networks_digest` of these networks.
+        settings: of the training; None where they do not matter.
+        dataset: what `data.Dataset.record` says of the images; None where they do not matter.
+    """
+
+    def __init__(self, values: dict, networks: str, settings: Settings | None = None, dataset: dict | None = None):
+        super().__init__(values)
+        self.networks, self.settings, self.dataset = networks, settings, dataset
+
+
+def networks_digest(networks: dict[str, Any]) -> str:
+    """sha256 of the weights of Keras models, by name."""
+    found = hashlib.sha256()
+    for name, network in networks.items():
+        found.update(name.encode())
+        for weight in network.get_weights():
+            found.update(np.ascontiguousarray(weight))
+    return found.hexdigest()
+
+
+def unlike(one: Settings, other: Settings) -> str:
+    """The first setting in which two differ, as 'width is 64, not 512'; '' when they describe one training.
+
+    Epochs may differ, since a training can be stopped; where the run is kept does not matter.
+    """
+    first, second = (each.model_dump(exclude={"output_dir", "epochs"}) for each in (one, other))
+    for name in first | second:
+        if first.get(name) != second.get(name):
+            return f"{name} is {first.get(name)}, not {second.get(name)}"
+    return ""

@@ -1,0 +1,210 @@
+"""Whose a folder is: nothing of a user's is ever deleted, replaced or overwritten."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import synthetic
+
+from lib import ownership, runs
+from lib.__main__ import main
+from lib.settings import UserError
+from lib.study import batch, plan
+
+
+@pytest.fixture
+def one(tmp_path, npz, study):
+    """A study of one run, whose folder has everything a finished run has."""
+    text = f"notebooks: {{gan_mnist: {{defaults: {{dataset: {npz()}, batch_size: 16}}, runs: [{{}}]}}}}"
+    ours = plan.read(str(study(text)), out=str(tmp_path / "out"))
+    synthetic.finish(ours)
+    return ours.runs[0]
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# ---- a run's folder ------------------------------------------------------------------------------
+
+
+def foreign(folder):
+    folder.mkdir()
+    (folder / "precious.txt").write_text("mine")
+
+
+def same_names(folder):
+    """Files that happen to be called as a run's."""
+    folder.mkdir()
+    for name in ("result.json", "log.txt", "history.csv", "notebook.ipynb"):
+        (folder / name).write_text('{"metadata": {}, "mine": 1}')
+
+
+def networks(folder):
+    (folder / "model").mkdir(parents=True)
+    (folder / "model" / "best.keras").write_text("mine")
+
+
+def a_file(folder):
+    folder.write_text("mine")
+
+
+def a_link(folder):
+    target = folder.with_name("elsewhere")
+    target.mkdir()
+    (target / "precious.txt").write_text("mine")
+    folder.symlink_to(target)
+
+
+@pytest.mark.parametrize("beside", ["", ".partial"])
+@pytest.mark.parametrize("make", [foreign, same_names, networks, a_file, a_link])
+def test_a_folder_of_somebody_elses_is_refused_and_left_as_it_is(make, beside, tmp_path, settings):
+    folder = tmp_path / "thesis"
+    make(tmp_path / f"thesis{beside}")
+    before = contents(tmp_path)
+    with pytest.raises(UserError) as error:
+        runs.Run(settings("gan_mnist", dataset="digits", output_dir=str(folder)))
+    assert str(error.value).startswith(f"output_dir {folder}{beside}: ")
+    assert "\n" not in str(error.value)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("where", [".", "..", "inside"])
+def test_the_current_folder_and_those_above_it_are_refused(where, tmp_path, settings, monkeypatch):
+    (tmp_path / "inside").mkdir()
+    monkeypatch.chdir(tmp_path / "inside")
+    folder = tmp_path / "inside" if where == "inside" else where
+    with pytest.raises(UserError, match="is the current folder or holds it"):
+        runs.Run(settings("gan_mnist", dataset="digits", output_dir=str(folder)))
+    assert list((tmp_path / "inside").iterdir()) == []
+
+
+def test_a_new_an_empty_and_an_earlier_runs_folder_may_be_used(tmp_path, one):
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "new", tmp_path / "empty", one.folder):
+        ownership.check_run_folder(folder)
+
+
+def test_what_else_lies_in_a_runs_folder_moves_along(one):
+    (one.folder / "notes.txt").write_text("mine")
+    (one.folder / "model" / "notes.txt").write_text("mine too")
+    partial = ownership.partial_of(one.folder)
+    os.rename(one.folder, partial)
+    synthetic.write(one)
+    for name in ("own.txt", ".git-credentials", "model/own.txt"):
+        (one.folder / name).write_text("yours")
+    (one.folder / ".result.json-abcd1234").write_text("left by a process that died")
+    runs.commit(one.folder)
+    kept = {
+        str(path): text for path, text in contents(one.folder).items() if path.suffix == ".txt" or "git" in str(path)
+    }
+    assert kept.pop("log.txt")
+    assert kept == {
+        "notes.txt": b"mine",
+        "model/notes.txt": b"mine too",
+        "own.txt": b"yours",
+        ".git-credentials": b"yours",
+        "model/own.txt": b"yours",
+    }
+    assert not (one.folder / ".result.json-abcd1234").exists()
+    assert [path.name for path in one.folder.parent.iterdir()] == [one.name], "nothing is left beside it"
+
+
+def test_a_place_that_is_taken_meanwhile_is_left_and_the_run_waits_whole(one):
+    partial = ownership.partial_of(one.folder)
+    os.rename(one.folder, partial)
+    foreign(one.folder)
+    with pytest.raises(UserError, match="the run is whole in"):
+        runs.commit(one.folder)
+    assert (one.folder / "precious.txt").read_text() == "mine"
+    os.utime(partial / "notebook.ipynb", (1, 1))
+    runs.settle(one.folder)  # as `status` and `report` do
+    assert (partial / "result.json").is_file()
+
+
+def test_clearing_a_partial_folder_takes_only_what_a_run_wrote(one):
+    partial = ownership.partial_of(one.folder)
+    os.rename(one.folder, partial)
+    (partial / "data").mkdir()
+    (partial / "data" / "precious.txt").write_text("mine")
+    (partial / "linked").symlink_to(one.folder.parent)
+    runs.clear(one.folder, keep_checkpoint=False)
+    assert sorted(path.name for path in partial.iterdir()) == ["data", "linked"]
+    ownership.remove(partial)
+    assert (partial / "data" / "precious.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("words", [["run"], ["run", "--dry-run"], ["evaluate"]])
+def test_a_study_finds_it_before_anything_starts(words, one, study, capsys, monkeypatch):
+    monkeypatch.setattr(batch, "run_all", lambda *_, **__: pytest.fail("something was started"))
+    (one.folder / "result.json").unlink()
+    (one.folder / "parameters.yaml").write_text("mine")
+    (one.folder / "notebook.ipynb").unlink()
+    command = [words[0], str(study.path), "--out", str(one.folder.parent.parent), *words[1:]]
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert "which no run of ours wrote" in error
+    assert error.count("\n") == 1
+
+
+# ---- a study's folder ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["index.html", "results.csv", "report.ipynb", "summary.json", ".lock", "notebooks/estimators.html"]
+)
+@pytest.mark.parametrize("command", ["run", "report", "evaluate"])
+def test_a_page_of_somebody_elses_is_not_overwritten(command, name, one, study, capsys):
+    out = one.folder.parent.parent
+    (out / name).parent.mkdir(exist_ok=True)
+    (out / name).write_text("mine")
+    assert main([command, str(study.path), "--out", str(out)]) == 2
+    assert f"{out}: {name} there was not written by a study" in capsys.readouterr().err
+    assert (out / name).read_text() == "mine"
+
+
+def test_what_a_study_wrote_before_is_its_own():
+    for study in ("homework", "architectures"):
+        ownership.check_study_folder(plan.REPORTS_DIR / study, ["estimators.html"])
+
+
+def test_a_file_where_a_studys_folder_should_be(tmp_path, npz, study, capsys):
+    path = study(f"notebooks: {{gan_mnist: {{defaults: {{dataset: {npz()}, batch_size: 16}}, runs: [{{}}]}}}}")
+    (tmp_path / "out").write_text("mine")
+    assert main(["run", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert "is a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["run.sh", "RUN.yaml"])
+def test_export_overwrites_only_its_own(name, one, study, tmp_path, capsys):
+    lines, out = tmp_path / "lines", one.folder.parent.parent
+    lines.mkdir()
+    path = lines / name.replace("RUN", one.name)
+    path.write_text("mine")
+    (lines / "other.txt").write_text("mine")
+    words = ["export", str(study.path), str(lines), "--out", str(out)]
+    assert main(words) == 2
+    assert f"{path}: would be lost" in capsys.readouterr().err
+    assert sorted(path.name for path in lines.iterdir()) == sorted([path.name, "other.txt"])
+    path.unlink()
+    assert main(words) == main(words) == 0  # the second time over its own
+    assert (lines / "other.txt").read_text() == "mine"
+
+
+# ---- as in the issue -----------------------------------------------------------------------------
+
+
+def test_plain_papermill_refuses_before_training(tmp_path):
+    foreign(tmp_path / "thesis")
+    notebook = str(runs.NOTEBOOK_DIR / "vae_mnist.ipynb")
+    words = [sys.executable, "-m", "papermill", "--no-progress-bar", notebook, "out.ipynb", "-p", "dataset", "digits"]
+    done = subprocess.run([*words, "-p", "output_dir", "thesis"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("UserError")]
+    assert "thesis: holds precious.txt, which no run of ours wrote" in line
+    assert (tmp_path / "thesis" / "precious.txt").read_text() == "mine"
+    executed = json.loads((tmp_path / "out.ipynb").read_text())
+    trained = [cell for cell in runs.code_cells(executed) if "training.train(" in "".join(cell["source"])]
+    assert trained[0]["execution_count"] is None
