@@ -27,13 +27,13 @@ COLOURS = dict(zip(LABELS, ("#0072b2", "#56b4e9", "#e69f00", "#cc79a7", "#d55e00
 
 
 def speeds(entry: dict) -> dict[str, float]:
-    """Median images a second, by contestant."""
+    """Median images per second, by contestant."""
     found = entry["results"].items()
     return {name: each["images_per_second"] for name, each in found if "images_per_second" in each}
 
 
 def spread(entry: dict, name: str) -> tuple[float, float]:
-    """Least and most images a second."""
+    """Least and most images per second."""
     each = entry["results"][name]
     images = each["steps"] * images_a_step(entry["case"])
     return images / max(each["seconds"]), images / min(each["seconds"])
@@ -49,7 +49,7 @@ def like(entry: dict) -> dict[str, str]:
 
 
 def ratios(entries: list[dict], entry: dict) -> dict[str, float]:
-    """Ours against each other contestant, by its name, as they took turns."""
+    """Our speed as a multiple of each other contestant's, by its name, measured in turns."""
     found = {}
     for one in (entry, *(of(entries, "fit", **like(entry)) if entry["part"] == "models" else ())):
         each = speeds(one)
@@ -93,7 +93,7 @@ def draw_models(entries: list[dict]) -> None:
         axis.set_title(title(entry["case"]), fontsize=9, loc="left")
         axis.set_xticks([])
         axis.spines[:].set_visible(False)
-    figure.suptitle("Training images a second; bar: median, line: least to most", fontsize=10)
+    figure.suptitle("Training images per second; bar: median, line: least to most", fontsize=10)
     save(figure, "models")
 
 
@@ -103,7 +103,7 @@ def draw_curves(entries: list[dict]) -> None:
         rows = of(entries, "width", batch=size)
         seconds = [MNIST_TRAIN / speeds(row)["ours"] for row in rows]
         width.loglog([row["case"]["width"] for row in rows], seconds, "o-", color=colour, label=f"batch {size}")
-    width.set(xlabel="width", ylabel="seconds an epoch (55,000 images)", title="VAE mlp, mnist: cost of the width")
+    width.set(xlabel="width", ylabel="seconds per epoch (55,000 images)", title="VAE mlp, mnist: cost of the width")
     width.legend(frameon=False)
     rows = sorted(of(entries, "batch") + of(entries, "models", **KEY), key=lambda row: row["case"]["batch"])
     for name in ("ours", "torch_lean", "jax_scan"):
@@ -114,7 +114,7 @@ def draw_curves(entries: list[dict]) -> None:
             color=COLOURS[name],
             label=LABELS[name],
         )
-    batch.set(xlabel="batch size", ylabel="1,000 images a second", title="VAE mlp, mnist: batch size", ylim=0)
+    batch.set(xlabel="batch size", ylabel="1,000 images per second", title="VAE mlp, mnist: batch size", ylim=0)
     batch.set_xscale("log", base=2)
     batch.legend(frameon=False)
     for dataset, colour in (("mnist", "#0072b2"), ("cifar10", "#d55e00")):
@@ -139,7 +139,7 @@ def targets(entries: list[dict], studies: dict | None) -> list[tuple[str, str, s
     key = of(entries, "models", **KEY)[0]
     found = ratios(entries, key)
     rows = [
-        (f"VAE mlp, mnist: images a second, against {LABELS[name]}", f"{target} ×", f"{found[name]:.2f} ×")
+        (f"VAE mlp, mnist: images per second, against {LABELS[name]}", f"{target} ×", f"{found[name]:.2f} ×")
         for name, target in (("keras_fit", 2.0), ("torch_loader", 2.5), ("torch_lean", 1.1), ("jax_scan", 1.1))
     ]
     rows.append(("VAE mlp, mnist: share of the matrix-product peak", "(60 %)", f"{share_of_peak(key):.0%}"))
@@ -194,26 +194,28 @@ def start_rows(entry: dict) -> list[tuple]:
     return [(LABELS[n], e["import_seconds"], e["first_step_seconds"], f"{e['peak_mib']:,}") for n, e in found]
 
 
-MADE = """Made by `make bench` (`benchmarks/`): the same networks, batch, optimizer and float32 everywhere. All
-contestants of a case stand ready as processes and take turns, five each after one to warm up; numbers are medians.
-Machine: {cpu}, {cores} cores, {memory_gib} GiB, {system}; Python {python}, Keras {keras}, TensorFlow {tensorflow},
-PyTorch {torch}, JAX {jax}. No number here says anything about GPUs: none was measured."""
-SPEED = """Images a second of ours (batch {batch}, {cores} threads; a WGAN's are those its critic sees), and how
-many times those of the others. The last column is the arithmetic that a step cannot do without (matrix products
-and convolutions, forward and backward) as a share of the speed of NumPy's product of two large matrices, measured
-in the same turns."""
-REMARKS = """Keras' `fit()` is measured beside ours alone, with TensorFlow as it comes: on this CPU, which has
-AVX-512, oneDNN is on by default (elsewhere ours asks for it: without, conv steps took 1.8 to 1.9 times as long), and an
-epoch's end waits for the autotuning thread to wake, which ours does without (`lib/backend.py`): that wait is now short,
-now long. PyTorch's tutorial loop turns each image into a tensor by itself. JAX takes ten to sixty times as
-long for convolutions inside a compiled loop on this CPU."""
-MISSED = """Where the time of a step of the mlp VAE goes, by TensorFlow's profiler on two threads (4.7 ms in all): five
-large matrix products 3.0 ms, which are 2.5 ms at the measured peak; Adam about 0.8 ms, at the speed of memory;
-softplus, its gradient and the sums about 0.6 ms, of which softplus is 0.33 ms on one thread. Tried, and left out: XLA
-for the whole step (3 to 12 % faster with two threads, 9 % slower with one, as studies run), XLA for the loss alone (9 %
-slower), gathering whole blocks of minibatches (nothing), one thread between operations (9 % slower), four (1 %
-faster), oneDNN off (8 % slower), bytes instead of floats for dropout (the mlp GAN 8 % faster, for code of our own in
-place of Keras' layer)."""
+MADE = """Made by `make bench` (`benchmarks/`). The networks, the batch size and the optimizer are the same
+everywhere, in float32. All contestants of a case are started as processes beforehand and take turns, five each after
+one to warm up; the numbers are medians. Machine: {cpu}, {cores} cores, {memory_gib} GiB, {system}; Python {python},
+Keras {keras}, TensorFlow {tensorflow}, PyTorch {torch}, JAX {jax}. No number here says anything about GPUs: none was
+measured."""
+SPEED = """Images per second of this project (batch size {batch}, {cores} threads; for a WGAN, the images that its
+critic sees), and that speed as a multiple of each other contestant's. The last column is the arithmetic that a step
+cannot do without (matrix products and convolutions, forward and backward), as a share of the speed at which NumPy
+multiplies two large matrices, measured in the same turns."""
+REMARKS = """Keras' `fit()` takes turns with this project only, with TensorFlow as it comes. On this CPU, which has
+AVX-512, TensorFlow turns oneDNN on by default. On others this project turns it on: without it, conv steps took 1.8 to
+1.9 times as long. At the end of an epoch, `fit()` waits for TensorFlow's autotuning thread to wake up, sometimes for
+a short time and sometimes for a long one; this project avoids the wait (`lib/backend.py`). PyTorch's tutorial loop
+turns each image into a tensor separately. On this CPU, JAX takes ten to sixty times as long for convolutions inside a
+compiled loop."""
+MISSED = """Where the time goes in a step of the mlp VAE, by TensorFlow's profiler on two threads (4.7 ms in all):
+five large matrix products take 3.0 ms, which would be 2.5 ms at the measured peak. Adam takes about 0.8 ms, at the
+speed of memory. Softplus, its gradient and the sums take about 0.6 ms; softplus alone is 0.33 ms on one thread. The
+following was tried and not adopted: XLA for the whole step (3 to 12 % faster with two threads, but 9 % slower with
+one, which is how studies run), XLA for the loss alone (9 % slower), gathering whole blocks of minibatches (no
+effect), one thread between operations (9 % slower) or four (1 % faster), turning oneDNN off (8 % slower), and bytes
+instead of floats for dropout (8 % faster for the mlp GAN, but it needs our own code in place of Keras' layer)."""
 
 
 def main() -> None:
@@ -230,20 +232,21 @@ def main() -> None:
         "## Training speed",
         SPEED.format(batch=BATCH, cores=machine["cores"]),
         table(("", "images/s", *[f"× {name}" for name in names], "of peak"), model_rows(entries, "models")),
-        "![Training images a second](benchmarks/models.svg)",
-        "With one thread, as in a study with a worker for each core:",
+        "![Training images per second](benchmarks/models.svg)",
+        "With one thread, as in a study with one worker per core:",
         table(("", "images/s", *[f"× {name}" for name in names], "of peak"), model_rows(entries, "threads")),
         REMARKS,
-        "## What was missed",
+        "## Missed targets",
         MISSED,
         "## XLA",
-        "`jit_compile` is off by default: images a second without and with it.",
+        "`jit_compile` is off by default. Images per second without it and with it:",
         table(
             ("", "threads", "without", "with XLA", "ratio"), xla_rows([*of(entries, "xla"), *of(entries, "threads")])
         ),
         "## Start and memory",
-        "VAE mlp on mnist shapes, a process each: seconds until the first step was made, and peak memory.",
-        table(("", "imports, s", "first step after, s", "peak, MiB"), start_rows(of(entries, "models", **KEY)[0])),
+        "VAE mlp on images of MNIST's shape, one process each: seconds from the start until the imports and until the "
+        "first step were done, and peak memory.",
+        table(("", "imports, s", "first step, s", "peak, MiB"), start_rows(of(entries, "models", **KEY)[0])),
         "## Cost curves",
         "![Cost of width, batch size and number of images](benchmarks/curves.svg)",
     ]
@@ -252,8 +255,8 @@ def main() -> None:
         rows = [(name, f"{value:.1f}", studies["seconds"][name]) for name, value in seconds.items()]
         text += [
             "## Studies",
-            f"Six runs of {studies['epochs']} epochs on digits and shapes, one of each notebook, with evaluation; "
-            "then the same study when nothing has changed.",
+            f"Six runs of {studies['epochs']} epochs on digits and shapes, one per notebook, with evaluation. Then the "
+            "same study when nothing has changed.",
             table(("", "seconds (median)", "each"), rows),
         ]
     if scale:
@@ -263,7 +266,7 @@ def main() -> None:
         ]
         text += [
             "## Many runs",
-            "Recorded runs that were made up by a script, no training (`benchmarks/scale.py`).",
+            "The runs are made up: a script writes their records, and nothing is trained (`benchmarks/scale.py`).",
             table(("runs", "command", "seconds", "CPU seconds", "peak MiB"), rows),
         ]
     (DOCS / "benchmarks.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
