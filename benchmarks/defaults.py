@@ -1,11 +1,11 @@
-"""How the defaults of GAN and WGAN were chosen: alternatives at equal budget, scored on validation images.
+"""How the defaults of GAN and WGAN were chosen: alternatives with the same budget, scored on validation images.
 
     python benchmarks/defaults.py --mnist mnist --cifar10 cifar10 --out benchmarks/defaults.jsonl [--only gan_mnist mlp]
 
-Within a notebook and a network, each alternative is trained for the same number of generator steps and images, with the
-same seed; the score is the Frechet distance on the classifier's features between 4,000 generated and 4,000 validation
-images. Test images play no part. Lines that are in the file already are not run again; `--table` prints the file as
-the table of docs/defaults.md.
+All alternatives for one notebook and network are trained with the same seed and the same number of generator steps and
+images. The score is the Frechet distance between the classifier's features of 4,000 generated and of 4,000 validation
+images; test images are not used. Cases that are in the file already are not run again. `--table` prints the file as the
+table of docs/defaults.md.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 from unittest import mock
 
 MORE = ("precision", "recall", "sharpness")  # shown beside the distance
-BUDGET = {  # generator steps, by network and notebook: what two cores do in minutes
+BUDGET = {  # generator steps, by network and notebook: what two cores can do in minutes
     "mlp": {"gan_mnist": 3000, "gan_cifar10": 3000, "wgan_mnist": 1000, "wgan_cifar10": 1000},
     "conv": {"gan_mnist": 800, "gan_cifar10": 200, "wgan_mnist": 100, "wgan_cifar10": 50},
 }
@@ -37,7 +37,7 @@ def _leaky(hidden):
     return layers.LeakyReLU(0.2)(hidden)
 
 
-VARIANTS = {  # of the mlp networks, at the default settings: what is changed in the module `networks`
+VARIANTS = {  # of the mlp networks at the default settings: what changes in the module `networks`
     "generator without batch normalisation": {"_normalised": _leaky},
     "discriminator without dropout": {"DROPOUT": 0.0},
 }
@@ -93,7 +93,7 @@ def measure(notebook, network, variant, change, dataset, card, held_out) -> dict
 
 
 def score(model, settings, card, held_out) -> dict:
-    """Generated images beside the features of as many validation images."""
+    """Scores generated images against the features of as many validation images."""
     from lib import estimates, evaluation
 
     images = evaluation.decode(model, evaluation.latents(card.count, settings.latent_dim))
@@ -108,7 +108,7 @@ def score(model, settings, card, held_out) -> dict:
 
 
 def scored(name):
-    """A dataset, its scorecard, and the features of the validation images that the score is against."""
+    """A dataset, its scorecard, and the features of the validation images that the score compares with."""
     from lib import data, evaluation
 
     dataset = data.load(name)
@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--mnist", default="mnist")
     parser.add_argument("--cifar10", default="cifar10")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("defaults.jsonl"))
-    parser.add_argument("--only", nargs="*", default=[], help="words that a case must have, for example gan_mnist mlp")
+    parser.add_argument("--only", nargs="*", default=[], help="words that a case must have, such as gan_mnist mlp")
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     found = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []

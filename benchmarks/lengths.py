@@ -1,9 +1,9 @@
-"""How the homework's run lengths and schedules were chosen: GAN's and WGAN's validation scorecard while they train.
+"""How the homework's run lengths and schedules were chosen: GAN and WGAN, scored on validation images during training.
 
     python benchmarks/lengths.py --cifar10 FILE.npz [--only gan_mnist:40:constant ...]    to results/lengths.jsonl
 
-Runs with a hundred latents and the homework's smallest width, seed 0. Every few epochs 4,000 generated images are
-scored against 4,000 validation images; test images play no part. A run whose lines are all there is skipped.
+Runs with a hundred latents, the homework's smallest width and seed 0. Every few epochs, 4,000 generated images are
+scored against 4,000 validation images; test images are not used. A run that has all its lines already is skipped.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py [COUNT ...]      writes benchmarks/results/scale.json
 
-The runs are made up by tests/synthetic.py: files of the kinds and about the sizes that real runs leave.
+tests/synthetic.py makes the runs up, with files of the same kinds and about the same sizes as real runs have.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""What scoring costs: seconds and peak memory of the scorecard on many samples, the classifier's training apart.
+"""What scoring costs: seconds and peak memory of the scorecard on many samples, without training the classifier.
 
     python benchmarks/scorecard.py [--dataset mnist] [--count 10000]
 
-The bins, the features and the references of the real images are made beforehand; they are cached, once per dataset.
+The real images' bins, features and references are made beforehand: they are cached, once per dataset.
 """
 
 import argparse
@@ -18,7 +18,7 @@ def main() -> None:
     from lib import data, evaluation
 
     dataset = data.load(options.dataset)
-    evaluation.Scorecard(dataset)  # made now, if it never was
+    evaluation.Scorecard(dataset)  # fills the cache, if it is empty
     card = evaluation.Scorecard(dataset)
     images = dataset.x_train[: options.count]
     before, start = _peak(), time.perf_counter()

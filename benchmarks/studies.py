@@ -1,9 +1,9 @@
-"""A study of six short runs, one of each notebook, with 1 and 2 workers, beside a shell loop over plain papermill.
+"""Times a study of six short runs, one per notebook, with 1 and 2 workers, and a shell loop over plain papermill.
 
     python benchmarks/studies.py [--repeats 3] [--epochs 6]      writes results/studies.json
 
-The three take turns, each in a new folder. Whatever is made once per dataset (classifiers, references) is made before.
-Then: what `run` costs when nothing has changed, and `--help`.
+The three take turns, each in a new folder. What is made once per dataset (classifiers, references) is made beforehand.
+Then it times `run` when nothing has changed, and `--help`.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""How fast the models train, beside the same models in Keras' fit, PyTorch and JAX.
+"""How fast the models train, compared with the same models in Keras' fit, PyTorch and JAX.
 
     python benchmarks/training.py [--only PART]... [--repeats 5]
 
-All contestants of a case are processes that stand ready at once; they take turns, so that a machine whose speed drifts
-drifts for all. Each turn is a number of training steps. Finished cases are kept in results/training.json: delete it to
-measure anew. `make bench` installs the peers and calls this.
+All contestants of a case are processes that are ready at the same time. They take turns, so that a machine whose speed
+drifts affects all of them alike. Each turn is a number of training steps. Finished cases are kept in
+results/training.json: delete it to measure again. `make bench` installs the other libraries and calls this.
 """
 
 import argparse
@@ -29,7 +29,7 @@ SCRIPTS = {
     "matrix_product": "matrix_product",
 }
 PEERS = ("torch_loader", "torch_lean", "jax_scan", "matrix_product")
-STEPS = {"vae": 192, "gan": 96, "wgan": 20}  # of a turn; a WGAN's hold five minibatches each
+STEPS = {"vae": 192, "gan": 96, "wgan": 20}  # per turn; each step of a WGAN has five minibatches
 WIDTH = {"vae": 512, "gan": 256, "wgan": 128}  # the notebooks' defaults
 BATCH = 128
 
@@ -68,11 +68,11 @@ def case(model="vae", network="mlp", dataset="mnist", batch=BATCH, threads=None,
 
 
 def gflop(case: dict) -> float:
-    """What one training step must multiply and add at least, in 10^9 operations.
+    """The multiplications and additions that one training step cannot do without, in 10^9.
 
-    A layer of n multiply-adds an image costs 2n forward, 2n for the weights' gradient and 2n for its input's, which a
-    network's first layer does not need. Elementwise work and the optimizer are not counted. A gradient penalty takes
-    the network forward, back to the pixels, and back again through both.
+    A layer with n multiply-adds per image costs 2n forward, 2n for the gradient of its weights and 2n for that of its
+    input, which a network's first layer does not need. Elementwise work and the optimizer are not counted. A gradient
+    penalty goes forward through the network, back to the pixels, and back again through both.
     """
     side, channels = (28, 1) if case["dataset"] == "mnist" else (32, 3)
     pixels, small, width, z = side * side * channels, (side // 4) ** 2, case["width"], case["latent_dim"]
@@ -109,7 +109,7 @@ class Contestant:
 
     def __init__(self, name: str, case: dict):
         self.case = {**case, "contestant": "ours" if name == "ours_xla" else name, "jit_compile": name == "ours_xla"}
-        if name == "jax_scan" and case["network"] == "conv":  # ten times slower than the others there
+        if name == "jax_scan" and case["network"] == "conv":  # ten times slower than the others
             self.case["steps"] = max(1, case["steps"] // 12)
         if name == "matrix_product":
             self.case["steps"] = 30

@@ -1,4 +1,4 @@
-"""JAX: the whole epoch is one compiled `lax.scan` over shuffled indices of images in memory, parameters donated."""
+"""JAX: a whole epoch is one compiled `lax.scan` over shuffled indices of images in memory, with donated parameters."""
 
 from protocol import CRITIC_STEPS, DROPOUT, LEAK, PENALTY, case, serve
 
@@ -43,7 +43,7 @@ def leaky(x):
 
 
 def normalised(scale, x):
-    """Batch normalisation; the moving statistics, which training does not read, are left out."""
+    """Batch normalisation, without the moving statistics, which training does not use."""
     axes = tuple(range(x.ndim - 1))
     mean, var = x.mean(axes), x.var(axes)
     return leaky((x - mean) * lax.rsqrt(var + 1e-3) * scale[0] + scale[1])

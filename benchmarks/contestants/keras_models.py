@@ -1,5 +1,5 @@
-"""Ours, twice: `ours` as the notebooks train it, and `keras_fit`, the same model by `compile()` and `fit()` with Keras'
-defaults on the array of images."""
+"""This project's models, twice: `ours`, trained as in the notebooks, and `keras_fit`, the same model trained with
+`compile()` and `fit()` and Keras' defaults, on the array of images."""
 
 from protocol import case, serve
 
@@ -8,7 +8,7 @@ import sys  # noqa: E402
 import time  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-sys.path = [str(Path(__file__).resolve().parents[2]), *sys.path[1:]]  # lib's
+sys.path = [str(Path(__file__).resolve().parents[2]), *sys.path[1:]]  # for lib
 if case.contestant == "keras_fit":
     import tensorflow  # noqa: F401  before lib asks it for oneDNN: without AVX-512 that is off by default
 from lib.backend import keras  # noqa: E402
@@ -30,7 +30,7 @@ if case.contestant == "ours":
     training.compile_model(model, settings)
     feed, options = training.blocks(training.batches(images, size, seed=0)), {}
 else:
-    type(model).make_train_function = keras.Model.make_train_function  # Keras' own loop, not that over blocks
+    type(model).make_train_function = keras.Model.make_train_function  # Keras' own loop instead of the one over blocks
     if case.model == "vae":
         model.compile(keras.optimizers.Adam(1e-3))
     else:

@@ -1,4 +1,4 @@
-"""The machine's peak: NumPy's product of two large float32 matrices, 2 x 1536^3 operations each."""
+"""The machine's peak speed: NumPy multiplies two large float32 matrices, 2 x 1536^3 operations each time."""
 
 from protocol import case, serve
 

@@ -1,8 +1,8 @@
-"""What the contestants have in common: each is a process that runs a number of training steps whenever it is told.
+"""What the contestants have in common: each is a process that runs a number of training steps whenever it is told to.
 
-A contestant reads its case (JSON) from its command line, sets itself up, and says on stdout, one JSON object a line,
-how long it took; for each line on stdin it runs the case's steps and says the seconds. So all contestants of a case
-stand ready at once and can be timed in turn, while the others sleep.
+A contestant reads its case (JSON) from its command line, sets itself up, and reports how long that took as one line of
+JSON on stdout. For each line on stdin, it runs the case's steps and reports the seconds. In this way, all contestants
+of a case are ready at the same time, and each can be timed in turn while the others sleep.
 """
 
 import json
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 STARTED = time.perf_counter()
-CRITIC_STEPS = 5  # of a WGAN, for each step of its generator
+CRITIC_STEPS = 5  # of a WGAN, per generator step
 LEAK, DROPOUT, PENALTY = 0.2, 0.3, 10.0
 
 
@@ -28,12 +28,12 @@ class Case(dict):
 
     @property
     def images_a_step(self) -> int:
-        """Of one training step: for a WGAN that is CRITIC_STEPS minibatches and one step of the generator."""
+        """The images of one training step: for a WGAN, CRITIC_STEPS minibatches and one step of the generator."""
         return self.batch * (CRITIC_STEPS if self.model == "wgan" else 1)
 
     def images(self):
-        """As many as the steps take, uint8 [N, H, W, C]: noise, on which the arithmetic is the same."""
-        import numpy as np  # not before the number of threads is set
+        """As many images as the steps take, uint8 [N, H, W, C]. They are noise, which costs the same arithmetic."""
+        import numpy as np  # only after the number of threads is set
 
         return np.random.default_rng(0).integers(0, 256, (self.steps * self.images_a_step, *self.shape), np.uint8)
 

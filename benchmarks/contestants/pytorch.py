@@ -1,6 +1,6 @@
-"""PyTorch, twice: `torch_loader` as most tutorials have it (one image at a time through PIL and ToTensor, a DataLoader,
-loss.item() at each step), and `torch_lean` with all in its favour (images in one uint8 tensor, fused Adam,
-channels_last, the generator run once a step)."""
+"""PyTorch, twice: `torch_loader` as in most tutorials (one image at a time through PIL and ToTensor, a DataLoader,
+loss.item() at each step), and `torch_lean` with everything in its favour (images in one uint8 tensor, fused Adam,
+channels_last, the generator run once per step)."""
 
 from protocol import DROPOUT, LEAK, PENALTY, case, serve
 
@@ -129,7 +129,7 @@ class GAN:
         self.adams[0].zero_grad()
         d_loss.backward()
         self.adams[0].step()
-        self.judge.requires_grad_(not LEAN)  # its gradients are not wanted from here; tutorials let them be computed
+        self.judge.requires_grad_(not LEAN)  # its gradients are not needed here; tutorials compute them nevertheless
         g_loss = F.softplus(-self.judge(fake)).mean()
         self.adams[1].zero_grad()
         g_loss.backward()
@@ -171,7 +171,7 @@ images = torch.from_numpy(case.images()).permute(0, 3, 1, 2)  # in memory still 
 
 
 class Images(torch.utils.data.Dataset):
-    """What torchvision.datasets.MNIST and CIFAR10 do for an image, on arrays in memory, with ToTensor()."""
+    """What torchvision.datasets.MNIST and CIFAR10 do with each image, from arrays in memory, with ToTensor()."""
 
     def __init__(self):
         self.images = case.images()[..., 0] if CHANNELS == 1 else case.images()
