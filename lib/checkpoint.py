@@ -58,6 +58,7 @@ class Checkpoint(keras.callbacks.Callback):
             self.run.seconds.pop(name, None)
         if not found:
             self.run.begin_log()
+            self.snapshots.epochs, self.snapshots.images = [], []
             self.begin(model, 0)
             return 0
         facts, arrays = found

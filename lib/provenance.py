@@ -36,12 +36,13 @@ def networks_digest(networks: dict[str, Any]) -> str:
     return found.hexdigest()
 
 
-def unlike(one: Settings, other: Settings) -> str:
+def unlike(one: Settings, other: Settings, besides: str = "") -> str:
     """The first setting in which two differ, as 'width is 64, not 512'; '' when they describe one training.
 
-    Epochs may differ, since a training can be stopped; where the run is kept does not matter.
+    Args:
+        besides: a setting that may differ, as may the folder of the run.
     """
-    first, second = (each.model_dump(exclude={"output_dir", "epochs"}) for each in (one, other))
+    first, second = (each.model_dump(exclude={"output_dir", besides}) for each in (one, other))
     for name in first | second:
         if first.get(name) != second.get(name):
             return f"{name} is {first.get(name)}, not {second.get(name)}"

@@ -239,10 +239,10 @@ class Run:
         except OSError as error:
             raise UserError(f"output_dir {self.folder}: cannot be written to ({error.strerror})") from None
 
-    def _place(self, stopped: str = "") -> None:
-        """Where the run will stand, and its name."""
+    def _place(self, **named: str) -> None:
+        """Where the run will stand, and its name, in which some settings may be named otherwise."""
         defaults = notebook_defaults(NOTEBOOK_DIR / f"{self.settings.notebook}.ipynb")
-        name = run_name(self.settings.model_dump(), defaults) + stopped
+        name = run_name(self.settings.model_dump() | named, defaults)
         folder = self.settings.output_dir or ROOT / "reports" / "notebooks" / "runs" / name
         self.folder = Path(os.path.abspath(os.path.expanduser(folder)))
         self.name = self.folder.name
@@ -336,7 +336,7 @@ class Run:
             return
         if made.networks != self.networks:
             raise UserError(f"{self.name}: {what} of other networks than these: run the cells that {cell} again")
-        if made.settings and (words := unlike(made.settings, self.settings)):
+        if made.settings and (words := unlike(made.settings, self.settings, besides="epochs")):
             raise UserError(f"{self.name}: {words}, since this run was opened: run the cells from `runs.Run` on again")
 
     def _stopped(self, epochs: int) -> None:
@@ -344,7 +344,7 @@ class Run:
         self.planned_epochs = self.planned_epochs or self.settings.epochs
         self.settings = self.settings.model_copy(update={"epochs": epochs})
         self.key["settings"] |= {"epochs": epochs, "planned_epochs": self.planned_epochs}
-        self._place(stopped=f"of{self.planned_epochs}")
+        self._place(epochs=f"{epochs}of{self.planned_epochs}")
 
     def record(self, found: dict, images_seen: int, **facts) -> Path:
         """Writes result.json, the last of the record cell's files; says where the run stands or will stand.

@@ -174,7 +174,7 @@ def _choices(kind: type[Settings], name: str) -> tuple:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 80 else text[:77] + "..."
 
 

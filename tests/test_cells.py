@@ -1,0 +1,194 @@
+"""A notebook's cells run twice, partly and out of order: the record says what was trained, or a cell refuses."""
+
+import json
+
+import pytest
+
+from lib import data, runs
+from lib.backend import keras
+from lib.settings import UserError
+
+CELLS = {  # by what stands in them
+    "parameters": "notebook: str =",
+    "settings": "of_notebook(globals())",
+    "run": "runs.Run(settings)",
+    "data": "data.load(",
+    "model": "models.build(",
+    "train": "training.train(",
+    "samples": "evaluation.samples(",
+    "evaluate": "evaluation.evaluate(",
+    "record": "run.record(",
+}
+
+
+class Notebook:
+    """A notebook in a kernel: its cells by name, run as somebody presses Shift-Enter."""
+
+    def __init__(self, name, **values):
+        cells = json.loads((runs.NOTEBOOK_DIR / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+        sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        self.cells = {cell: next(s for s in sources if words in s) for cell, words in CELLS.items()}
+        self.names = {"In": []}
+        self.run("parameters", **values)
+
+    def run(self, *cells, **values):
+        """Runs cells, the parameters' one with other values."""
+        for cell in cells:
+            exec(self.cells[cell], self.names)
+            if cell == "parameters":
+                self.names |= values
+        return self
+
+    def run_all(self):
+        return self.run(*list(CELLS)[1:])
+
+    @property
+    def folder(self):
+        return self.names["run"].folder
+
+    def recorded(self):
+        """The record's width, epochs, latent dimension and dataset; and that they are those of what was saved."""
+        result = runs.read_result(self.folder)
+        networks = {
+            path.stem: keras.models.load_model(path, compile=False) for path in (self.folder / "model").glob("*.keras")
+        }
+        first = networks.get("encoder") or networks["generator"]
+        settings = result["settings"]
+        assert first.get_layer("hidden_1").units == settings["width"]
+        assert networks.get("decoder", first).input_shape[-1] == settings["latent_dim"]
+        assert (
+            len(runs.read_history(self.folder)["val_" + ("loss" if "decoder" in networks else "g_loss")])
+            == settings["epochs"]
+        )
+        assert result["keys"]["training"]["settings"]["width"] == settings["width"]
+        return settings["width"], settings["epochs"], settings["latent_dim"], result["dataset"]["name"]
+
+
+@pytest.fixture
+def opened(tmp_path, npz):
+    """A function that opens a notebook with tiny settings."""
+
+    def made(name="vae_mnist", **changed):
+        tiny = {"dataset": str(npz()), "epochs": 2, "width": 8, "latent_dim": 2, "batch_size": 16, "validation": 20}
+        tiny |= {"output_dir": str(tmp_path / "one")} | ({"importance_samples": 1} if name.startswith("vae") else {})
+        return Notebook(name, **tiny | changed)
+
+    return made
+
+
+OTHER = {"width": 16}
+
+
+@pytest.mark.parametrize("name", ["vae_mnist", "gan_mnist", "wgan_mnist"])
+def test_another_width_without_the_cell_that_opens_the_run(name, opened):
+    ours = opened(name).run_all()
+    assert ours.recorded() == (8, 2, 2, "tiny.npz")
+    ours.names |= OTHER
+    ours.run("settings", "data", "model")
+    with pytest.raises(
+        UserError, match=r"one: width is 16, not 8, since this run was opened: run the cell of `runs\.Run"
+    ):
+        ours.run("train")
+    assert ours.recorded() == (8, 2, 2, "tiny.npz"), "nothing was recorded"
+    ours.run("run", "train", "samples", "evaluate", "record")
+    assert ours.recorded() == (16, 2, 2, "tiny.npz")
+
+
+@pytest.mark.parametrize("name", ["vae_mnist", "gan_mnist"])
+def test_the_training_cell_again(name, opened):
+    ours = opened(name).run_all()
+    before = runs.read_result(ours.folder)
+    with pytest.raises(UserError, match=r"has been trained already.*run the cell of `models\.build` again"):
+        ours.run("train")
+    ours.run("samples", "evaluate", "record")  # of the same networks as before
+    after = runs.read_result(ours.folder)
+    assert after["metrics"] == before["metrics"]
+    assert after["steps"] == before["steps"]
+    ours.run("model", "train", "samples", "evaluate", "record")
+    assert runs.read_result(ours.folder)["metrics"] == before["metrics"], "anew, from the same seed"
+    assert (ours.folder / "log.txt").read_text().count("epoch 2/2") == 1
+
+
+def test_a_model_of_other_settings_is_not_trained(opened):
+    ours = opened().run("settings", "run", "data", "model")
+    ours.names |= OTHER
+    ours.run("settings", "run")
+    with pytest.raises(UserError, match="width is 16, not 8, since the model was built"):
+        ours.run("train")
+
+
+def test_a_new_model_is_not_recorded_with_the_numbers_of_the_old_one(opened):
+    ours = opened().run_all()
+    ours.names |= OTHER
+    ours.run("settings", "run", "data", "model")
+    with pytest.raises(UserError, match="the history is of other networks than these"):
+        ours.run("record")
+    ours.run("train")
+    with pytest.raises(UserError, match="the samples are of other networks than these"):
+        ours.run("record")
+    ours.run("samples")
+    with pytest.raises(UserError, match="the numbers are of other networks than these"):
+        ours.run("record")
+    ours.run("evaluate", "record")
+    assert ours.recorded() == (16, 2, 2, "tiny.npz")
+
+
+def test_a_run_that_is_opened_again_after_the_training_has_nothing_to_record(opened):
+    ours = opened().run_all().run("run")
+    with pytest.raises(UserError, match="nothing was trained since this run was opened"):
+        ours.run("record")
+    assert ours.recorded() == (8, 2, 2, "tiny.npz")
+
+
+def test_other_data_than_those_of_the_training(opened, npz):
+    ours = opened().run_all()
+    ours.names |= {"dataset": str(npz(train=300, name="other.npz"))}
+    ours.run("settings", "run", "data", "model", "train", "samples", "evaluate")
+    ours.names["images"] = data.load(str(npz()), 20)
+    with pytest.raises(UserError, match="these are not the data of the training"):
+        ours.run("record")
+    with pytest.raises(
+        UserError, match=r"the settings ask for dataset .*other\.npz.*run the cell of `data\.load` again"
+    ):
+        ours.run("model", "train")
+
+
+def test_a_broken_off_training_is_not_recorded_with_an_older_history(opened):
+    ours = opened().run_all()
+
+    class BreakOff(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    ours.run("run", "model")
+    callback, ours.names["explore"].progress = ours.names["explore"].progress, lambda run: BreakOff()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            ours.run("train")
+    finally:
+        ours.names["explore"].progress = callback
+    with pytest.raises(UserError, match="the history is of other"):
+        ours.run("samples", "evaluate", "record")
+    with pytest.raises(UserError, match="has been trained already"):
+        ours.run("train")
+
+
+def test_a_training_that_was_stopped_is_recorded_with_its_length(opened, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    ours = opened(epochs=5, output_dir="").run("settings", "run", "data", "model")
+    stop = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: setattr(ours.names["model"], "stop_training", epoch == 2)
+    )
+    monkeypatch.setattr(ours.names["explore"], "progress", lambda run: stop)
+    ours.run("train", "samples", "evaluate", "record")
+    assert ours.recorded() == (8, 3, 2, "tiny.npz")
+    result = runs.read_result(ours.folder)
+    assert (
+        ours.folder.name == result["run"] == "vae_mnist-latent_dim2-width8-seed0-batch_size16-datasettiny-epochs3of5"
+        "-importance_samples1-validation20"
+    )
+    assert result["planned_epochs"] == 5
+    assert [path.name for path in ours.folder.parent.iterdir()] == [ours.folder.name]
+    planned = ours.names["settings"].model_copy(update={"epochs": 3})
+    assert runs.outdated(result, planned) == "settings.planned_epochs: 5 -> None", "a whole run of 3 is another one"
