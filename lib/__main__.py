@@ -7,7 +7,8 @@ import signal
 import sys
 from pathlib import Path
 
-EPILOG = """STUDY is the stem of a file in parameters/ (demo, quick, homework, ...) or the path of a .yaml file.
+EPILOG = """STUDY is the stem of a file in parameters/ (demo, quick, homework, ...) or the path of a .yaml file. For
+report and status it may also be "notebooks", the runs made in notebooks, or a folder that has runs in runs/.
 Exit status: 0 all good; 1 some run failed; 2 bad input, nothing was started; 130 Ctrl-C; 143 SIGTERM."""
 
 
@@ -154,17 +155,24 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _study(options, download: bool = False, check_data: bool = True):
-    """The checked study; with `download`, its datasets are fetched when they are not there yet."""
-    from lib import data
+def _study(options, check_data: bool = True):
+    """The checked study; runs in its folder that cannot be shown are named."""
     from lib.study import plan
 
     overrides = {name: plan.parsed(text, f"-p {name}") for name, text in options.parameters}
     study = plan.read(options.study, overrides, options.out, check_data=check_data)
-    for dataset in dict.fromkeys(run.settings.dataset for run in study.runs) if download else ():
+    if study.skipped:
+        print(f"latent-report: left out in {study.folder / 'runs'}: {'; '.join(study.skipped)}", file=sys.stderr)
+    return study
+
+
+def _fetch(study) -> None:
+    """Downloads the study's datasets that are not there yet."""
+    from lib import data
+
+    for dataset in dict.fromkeys(run.settings.dataset for run in study.runs):
         if dataset in data.SOURCES:
             data.fetch(dataset)
-    return study
 
 
 def _check_folders(study) -> None:
@@ -180,9 +188,16 @@ def _run(options) -> int:
     from contextlib import nullcontext
 
     from lib import runs
+    from lib.settings import UserError
     from lib.study import batch
 
-    study = _study(options, download=not options.dry_run)
+    study = _study(options)
+    if study.as_found:
+        raise UserError(
+            f"{options.study}: nothing to run, its runs are those that are there; `latent-report report` shows them"
+        )
+    if not options.dry_run:
+        _fetch(study)
     _check_folders(study)
     with nullcontext() if options.dry_run else batch.locked(study):
         states = batch.states(study)

@@ -19,7 +19,7 @@ def number(value: Any, decimals: int | None = None) -> str:
     Args:
         decimals: those of its column; by default the value's own. Integers that are in no column have none.
     """
-    if value is None or isinstance(value, float) and math.isnan(value):
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
@@ -36,7 +36,7 @@ def spread(values: Sequence[float], decimals: int | None = None) -> str:
 
 
 def mean_and_deviation(values: Sequence[float], decimals: int | None = None) -> tuple[str, str]:
-    """Mean and standard deviation over seeds, by default to the second digit of the latter; "" for that of one value."""
+    """Mean and deviation over seeds, by default to the second digit of the latter, which is "" for a single value."""
     if len(values) < 2:
         return number(values[0] if values else None, decimals), ""
     mean, deviation = fmean(values), stdev(values)

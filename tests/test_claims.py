@@ -82,7 +82,7 @@ def test_few_images_give_no_verdict():
 
 
 def test_missing_runs_or_metrics_are_undecided():
-    assert str(verdict(1, [])) == "undecided (no runs that it compares)"
+    assert str(verdict(1, [])) == "undecided (no runs to compare)"
     assert verdict(1, [run(latent_dim=z, frechet_pixels=1.0) for z in (2, 10, 20)]).outcomes == ()
     partial = verdict(1, losses({2: 150, 10: 110}))
     assert (partial.word, partial.why) == ("undecided", "no runs for 1 of 2 comparisons")

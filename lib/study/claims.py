@@ -1,18 +1,19 @@
 """The write-up's fourteen claims as rules: metric, direction, minimum effect and seeds.
 
-The rules stand here since before any homework run was made: a change after one would have to be said in the report.
+The rules were fixed before any of the homework's runs was made. If one were changed later, the report would have to
+say so.
 
-A rule compares runs that are alike but for what it varies, seed by seed; where there are runs of several lengths or
-networks, those of which there are most seeds. With three seeds or more and a one-sided 95 % t-interval around the mean
+A rule compares, seed by seed, runs that differ only in what it varies. If there are runs of several lengths or
+networks, it takes those with the most seeds. With three seeds or more and a one-sided 95 % t-interval around the mean
 effect, a gain *holds* when the mean reaches the minimum effect and the interval lies above zero, and *fails* when the
-whole interval lies below the minimum effect; else it is open. All tests of a claim hold: supported; one fails: refuted;
-otherwise undecided.
+whole interval lies below the minimum effect; otherwise it is open. If all tests of a claim hold, the claim is
+supported; if one fails, it is refuted; otherwise it is undecided.
 
-A verdict is withheld, and only what the numbers point to is said,
-- as "no verdict": on data other than the write-up's, and where fewer than 1,000 images are behind a number. Images of
-  the write-up's that were stored with loss are these, but a verdict on them names them;
-- as "undecided": with fewer than three seeds, with comparisons that the study has no runs for (but for a claim with
-  `partly`, which needs one comparison for each of its parts), and where the seeds spread too far.
+In two cases there is no decision, and the report only says which way the numbers point:
+- "no verdict": the runs used other data than the write-up, or fewer than 1,000 images are behind a number. Copies of
+  the write-up's images that were stored with loss count as its data, but a verdict that rests on them names them;
+- "undecided": there are fewer than three seeds, or the seeds differ too much, or the study lacks runs for some of the
+  comparisons (a claim with `partly` needs only one comparison for each of its parts).
 """
 
 import itertools
@@ -38,12 +39,13 @@ class Measure:
     """A number of a run, and the effect between two of them: above zero when the second is better."""
 
     label: str
-    value: Callable[[dict], float]  # KeyError where the run does not have it
+    value: Callable[[dict], float]  # KeyError if the run does not have it
     effect: Callable[..., float]
     minimum: float
     size: str  # the minimum effect in words
     better: str  # and its direction
     metrics: tuple[str, ...] = ()  # what it is read from: the first of these that a run has
+    shown_by: tuple[str, ...] = ()  # the kinds of figures in which a reader can see it
 
     def metric(self, result: dict) -> str:
         """The metric that a run's value is read from, whose number of samples counts; '' for none."""
@@ -74,7 +76,7 @@ def _against_damage(result: dict) -> float:
 
 
 def _doubt(result: dict) -> float:
-    """By how much the classifier is less sure of what it sees than on real images, 0 to 1."""
+    """By how much the classifier is less confident than on real images, 0 to 1."""
     return result["references"]["confidence"]["real"] - result["metrics"]["confidence"]
 
 
@@ -91,20 +93,25 @@ def _nearer_one(before: float, after: float) -> float:
     return abs(math.log(max(before, floor))) - abs(math.log(max(after, floor)))
 
 
-LOSS = Measure("test loss (nats)", _metric("test_loss"), _fall, 0.01, "1 %", "lower", ("test_loss",))
+CURVE, IMAGES, ESTIMATE = ("loss",), ("gallery",), ("jsd",)  # kinds of figures
+LOSS = Measure("test loss (nats)", _metric("test_loss"), _fall, 0.01, "1 %", "lower", ("test_loss",), CURVE)
 OVER_1000 = Measure(
-    "test loss (nats)", _metric("test_loss"), lambda loss: loss / 1000 - 1, 0, "above", "1000", ("test_loss",)
+    "test loss (nats)", _metric("test_loss"), lambda loss: loss / 1000 - 1, 0, "above", "1000", ("test_loss",), CURVE
 )
-SHARPNESS = Measure("sharpness", _metric("sharpness"), _nearer_one, 0.1, "0.1", "nearer 1 in logarithm", ("sharpness",))
-FRECHET = Measure("Fréchet distance", _frechet, _fall, 0.1, "10 %", "lower", QUALITY)
-DAMAGE = Measure("Fréchet distance, 0 real, 1 mean image", _damage, _fall, 0.1, "10 %", "lower", QUALITY)
+SHARPNESS = Measure(
+    "sharpness", _metric("sharpness"), _nearer_one, 0.1, "0.1", "closer to 1 in logarithm", ("sharpness",), IMAGES
+)
+FRECHET = Measure("Fréchet distance", _frechet, _fall, 0.1, "10 %", "lower", QUALITY, IMAGES)
+DAMAGE = Measure("Fréchet distance (real 0, mean image 1)", _damage, _fall, 0.1, "10 %", "lower", QUALITY, IMAGES)
 SATISFACTORY = Measure(
-    "Fréchet distance / that of damaged images", _against_damage, lambda x: 1 - x, 0, "below", "1", QUALITY
+    "Fréchet distance / that of damaged images", _against_damage, lambda x: 1 - x, 0, "below", "1", QUALITY, IMAGES
 )
-DOUBT = Measure("confidence lost against real images", _doubt, lambda x: x, 0.05, "0.05", "or more", ("confidence",))
+DOUBT = Measure(
+    "confidence below that on real images", _doubt, lambda x: x, 0.05, "0.05", "or more", ("confidence",), IMAGES
+)
 JSD, FRESH = (
-    Measure(f"JSD, {words} (nats)", _metric(name), lambda a, b: b - a, 0.05, "0.05 nats", "more", (name,))
-    for name, words in (("jsd_test", "test"), ("jsd_fresh", "fresh"))
+    Measure(f"JSD, {words} (nats)", _metric(name), lambda a, b: b - a, 0.05, "0.05 nats", "more", (name,), ESTIMATE)
+    for name, words in (("jsd_test", "test"), ("jsd_fresh", "fresh discriminator"))
 )
 SPEED = Measure("images per second", lambda result: result["images_per_second"], _rise, 0.1, "10 %", "more")
 
@@ -131,7 +138,7 @@ class Test:
     def needed(self) -> str:
         """What must hold, in words."""
         if self.kind == "same":
-            return f"moves less than {self.measure.size}"
+            return f"changes by less than {self.measure.size}"
         return f"{'not ' * (self.kind == 'no gain')}{self.measure.size} {self.measure.better}"
 
 
@@ -141,12 +148,12 @@ class Claim:
     text: str
     rule: str
     tests: tuple[Test, ...]
-    partly: bool = False  # of each part, comparisons that a study has no runs for are left out but for one
+    partly: bool = False  # one comparison for each part is enough; those without runs do not count
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the numbers say of one test: a value for each seed on both sides, and the effects."""
+    """What the numbers say about one test: a value for each seed on both sides, and the effects."""
 
     test: Test
     before: list[float]
@@ -155,8 +162,8 @@ class Outcome:
     seeds: int
     epochs: tuple[list[int], ...]  # that the runs of each side had, without repeats
     hindrance: str  # why these runs give no verdict; '' if they do
-    metric: str  # that the values were read from
-    reencoded: str = ""  # how the data are named where they are the write-up's, but stored with loss
+    metric: str  # from which the values were read
+    reencoded: str = ""  # the name of the data if they are the write-up's, but stored with loss
 
     @property
     def points_to(self) -> str:
@@ -171,7 +178,7 @@ class Outcome:
 class Verdict:
     """A claim's `word`: supported, refuted, undecided or no verdict; `why` and `points_to` explain the latter two.
 
-    `reencoded` names what the runs saw in place of the write-up's very images.
+    `reencoded` names the data if some of the runs used a copy of the write-up's images that was stored with loss.
     """
 
     claim: Claim
@@ -237,70 +244,73 @@ CLAIMS = (
     Claim(
         1,
         "VAE, MNIST: the loss falls as latent_dim goes 2 → 10 → 20.",
-        "Test loss at least 1 % lower at each step, width 512.",
+        "The test loss is at least 1 % lower at each step, at width 512.",
         _steps(LOSS, "vae_mnist", "latent_dim", LATENTS, width=512),
     ),
     Claim(
         2,
         "VAE, MNIST: the galleries get sharper with latent_dim.",
-        "The logarithm of sharpness at least 0.1 nearer that of real images (0) at each step, width 512.",
+        "The logarithm of sharpness is at least 0.1 closer to that of real images (0) at each step, at width 512.",
         _steps(SHARPNESS, "vae_mnist", "latent_dim", LATENTS, width=512),
     ),
     Claim(
         3,
         "VAE, MNIST, two latents: width 1024 has the lowest loss of 256, 512 and 1024.",
-        "Test loss at width 1024 at least 1 % below that of either other width.",
+        "The test loss at width 1024 is at least 1 % below that at either other width.",
         _widest(LOSS, "vae_mnist", WIDTHS, latent_dim=2),
     ),
     Claim(
         4,
         "VAE, MNIST: more width does not make better images; some digits come out wrong.",
-        "Fréchet distance at width 1024 not 10 % below that of either other width, two latents; and at each width the "
-        "classifier's mean confidence at least 0.05 below that on real images: it cannot say which digit some are.",
+        "With two latents, the Fréchet distance at width 1024 is not 10 % below that at either other width; and at "
+        "each width the classifier's mean confidence is at least 0.05 below that on real images: it cannot tell which "
+        "digit some of the images show.",
         _widest(FRECHET, "vae_mnist", WIDTHS, "no gain", latent_dim=2)
         + tuple(Test(DOUBT, {"notebook": "vae_mnist", "latent_dim": 2, "width": width}) for width in WIDTHS),
     ),
     Claim(
         5,
         "VAE, CIFAR-10: the loss stays above 1000 and falls with latent_dim.",
-        "Test loss above 1000 nats (true by construction: the pixels' own entropy is about 1685) "
-        "and at least 1 % lower at each of 2 → 10 → 20, width 512.",
+        "The test loss is above 1000 nats (true by construction: the pixels' own entropy is about 1685) and at least "
+        "1 % lower at each step of 2 → 10 → 20, at width 512.",
         tuple(Test(OVER_1000, {"notebook": "vae_cifar10", "latent_dim": z, "width": 512}) for z in LATENTS)
         + _steps(LOSS, "vae_cifar10", "latent_dim", LATENTS, width=512),
     ),
     Claim(
         6,
         "VAE, CIFAR-10: image quality rises with latent_dim.",
-        "Fréchet distance at least 10 % lower at each of 2 → 10 → 20, width 512.",
+        "The Fréchet distance is at least 10 % lower at each step of 2 → 10 → 20, at width 512.",
         _steps(FRECHET, "vae_cifar10", "latent_dim", LATENTS, width=512),
     ),
     Claim(
         7,
         "VAE, CIFAR-10: width matters little (its results), or as on MNIST (its conclusion): it contradicts itself.",
-        "Between widths 256 and 1024, two latents, the test loss moves by less than 1 % and the Fréchet distance by "
-        "less than 10 %. Supported: its results section is right; refuted: width matters, as its conclusion has it.",
+        "Between widths 256 and 1024, with two latents, the test loss changes by less than 1 % and the Fréchet "
+        "distance by less than 10 %. Supported means that the write-up's results section is right; refuted, that width "
+        "matters, as its conclusion says.",
         _steps(LOSS, "vae_cifar10", "width", (256, 1024), "same", latent_dim=2)
         + _steps(FRECHET, "vae_cifar10", "width", (256, 1024), "same", latent_dim=2),
     ),
     Claim(
         8,
-        "GAN: latent_dim and width hardly move the JSD.",
-        "JSD estimates on test images, by the run's own discriminator and by a fresh one, move by less than 0.05 nats "
-        "in each comparison of Figures 10 to 13.",
+        "GAN: latent_dim and width hardly change the JSD.",
+        "The JSD estimates on test images, by the run's own discriminator and by a fresh one, change by less than 0.05 "
+        "nats in each comparison of Figures 10 to 13.",
         _four(JSD, "gan", "same") + _four(FRESH, "gan", "same"),
     ),
     Claim(
         9,
         "GAN: a larger latent_dim gives sharper images on both datasets.",
-        "The logarithm of sharpness at least 0.1 nearer that of real images (0) from latent_dim 10 to 100, width 256.",
+        "The logarithm of sharpness is at least 0.1 closer to that of real images (0) at latent_dim 100 than at 10, at "
+        "width 256.",
         _steps(SHARPNESS, "gan_mnist", "latent_dim", (10, 100), width=256)
         + _steps(SHARPNESS, "gan_cifar10", "latent_dim", (10, 100), width=256),
     ),
     Claim(
         10,
         "WGAN: the images are satisfactory on both datasets.",
-        "At latent_dim 100 and width 128, a Fréchet distance below that of real images blurred and below that of real "
-        "images with 10 % pixel noise.",
+        "At latent_dim 100 and width 128, the Fréchet distance is below that of blurred real images and below that of "
+        "real images with 10 % pixel noise.",
         tuple(
             Test(SATISFACTORY, {"notebook": notebook, "latent_dim": 100, "width": 128})
             for notebook in ("wgan_mnist", "wgan_cifar10")
@@ -309,28 +319,30 @@ CLAIMS = (
     Claim(
         11,
         "WGAN: neither a larger latent_dim nor more width improves the images, though the EMD looks good.",
-        "Fréchet distance not 10 % lower in any comparison of Figures 14 to 17. No EMD is part of the rule: the "
-        "critic's unit is its own, and the exact distance prefers blurred images to real ones.",
+        "The Fréchet distance is not 10 % lower in any comparison of Figures 14 to 17. The EMD is not part of the "
+        "rule: the critic's estimate has a unit of its own, and the exact distance prefers blurred images to real "
+        "ones.",
         _four(FRECHET, "wgan", "no gain"),
     ),
     Claim(
         12,
         "MNIST gives better images than CIFAR-10.",
-        "Fréchet distance, each dataset on its own scale (0 as real images, 1 as the mean image), at least 10 % lower "
-        "on MNIST, for all three models at the settings that both datasets have.",
+        "The Fréchet distance, on each dataset's own scale (0 for real images, 1 for the mean image), is at least 10 % "
+        "lower on MNIST, for all three models at the settings that both datasets share.",
         _models(DAMAGE),
     ),
     Claim(
         13,
         "MNIST trains more efficiently than CIFAR-10.",
-        "At least 10 % more images per second of training, for all three models at the settings that both have.",
+        "At least 10 % more images per second of training, for all three models at the settings that both share.",
         _models(SPEED),
     ),
     Claim(
         14,
         "More epochs and deeper networks would help (its future work).",
-        "Fréchet distance at least 10 % lower with more epochs than with fewer, and with deeper networks (conv against "
-        "mlp, or more hidden layers), all else alike, in every such comparison that a study has; it needs one of each.",
+        "The Fréchet distance is at least 10 % lower with more epochs, and with deeper networks (conv against mlp, or "
+        "more hidden layers), all else being equal, in every such comparison that the runs allow; at least one of each "
+        "kind is needed.",
         tuple(_more(FRECHET, notebook, "epochs", "longer") for notebook in NOTEBOOKS)
         + tuple(_more(FRECHET, notebook, "depth", "deeper") for notebook in NOTEBOOKS[:2])
         + tuple(
@@ -382,7 +394,7 @@ def verdict(claim: Claim, results: Sequence[dict]) -> Verdict:
     outcomes = tuple(outcome(test, results) for test in claim.tests)
     found = tuple(one for one in outcomes if one.effects)
     if not found:
-        return Verdict(claim, (), "undecided", "no runs that it compares")
+        return Verdict(claim, (), "undecided", "no runs to compare")
     points_to = _combined([one.points_to for one in found])
     if hindrance := next((one.hindrance for one in found if one.hindrance), ""):
         return Verdict(claim, found, "no verdict", hindrance, points_to)
@@ -392,7 +404,7 @@ def verdict(claim: Claim, results: Sequence[dict]) -> Verdict:
     if (missing := _missing(claim, found)) and word != "refuted":
         return Verdict(claim, found, "undecided", f"no runs for {missing}", points_to)
     if word == "undecided":
-        return Verdict(claim, found, word, "the seeds spread too far", points_to)
+        return Verdict(claim, found, word, "the seeds differ too much", points_to)
     return Verdict(claim, found, word)
 
 

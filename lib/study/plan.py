@@ -1,8 +1,10 @@
 """From a study file (parameters/*.yaml) to its ordered runs and its registry of figures; everything is checked here.
 
-Values come, the later ones winning, from: the notebook's parameters cell, the study's `datasets`, its `defaults`, the
-notebook's `defaults` there, the run itself, `-p NAME VALUE` of the command line. A list is a grid axis: of one run, or,
-among defaults, of every run that does not set that name itself.
+A value comes from the last of these that gives one: the notebook's parameters cell, the study's `datasets`, its
+`defaults`, the notebook's `defaults` there, the run itself, `-p NAME VALUE` of the command line. A list is a grid axis:
+of one run, or, among defaults, of every run that does not set that name itself.
+
+A folder of runs without a study file, such as reports/notebooks, is a study too: its runs are those that stand there.
 """
 
 import itertools
@@ -26,9 +28,13 @@ from lib.settings import (
     nearest,
     notebook_defaults,
 )
+from lib.study import found
 
 PARAMETERS_DIR = runs.ROOT / "parameters"
 REPORTS_DIR = runs.ROOT / "reports"
+NOTEBOOK_RUNS = (
+    "notebooks"  # the folder of REPORTS_DIR where notebooks put the runs that they are not told to put elsewhere
+)
 MAX_BYTES = 1_000_000  # of a study file
 MAX_RUNS = 10_000
 MAX_EXTENDS = 10
@@ -64,6 +70,7 @@ class PlannedRun:
     name: str
     folder: Path
     settings: Settings
+    as_found: bool = False  # its settings are its own record's, and no study asks for others
 
     @property
     def setting(self) -> str:
@@ -96,6 +103,8 @@ class Study:
     findings: tuple[str, ...]  # what its author found, a paragraph each, with [fig:3] and [num:METRIC RUN] filled in
     evidence: tuple[str, ...]  # studies in parameters/ on whose runs its claims are tested too
     overrides: dict[str, Any]  # as given, but datasets' paths absolute: the report's kernel works in another folder
+    as_found: bool = False  # there is no study file; `path` is the folder
+    skipped: tuple[str, ...] = ()  # runs that stand there but cannot be shown, with the reason
 
     def run(self, name: str) -> PlannedRun:
         return next(run for run in self.runs if run.name == name)
@@ -107,7 +116,7 @@ def read(
     """Reads and checks a study.
 
     Args:
-        study: a path, or the stem of a file in parameters/.
+        study: a study file, its stem in parameters/, or a folder of runs by path or by its name in reports/.
         overrides: settings of every run that has them, by name (`-p` of the command line).
         out: the study's folder; by default reports/<study>.
         check_data: whether the datasets' files must be there and suit the runs; a report can be rebuilt without them.
@@ -116,6 +125,8 @@ def read(
         UserError: whatever is wrong, with file and key; nothing has been started then.
     """
     path = find(study)
+    if path.is_dir() or (out and study == NOTEBOOK_RUNS):
+        return _as_found(Path(os.path.abspath(os.path.expanduser(out))) if out else path, study, overrides)
     content = _content(path)
     overrides = _located(overrides or {}, Path.cwd())
     folder = Path(os.path.abspath(os.path.expanduser(out))) if out else _default_folder(path)
@@ -136,13 +147,38 @@ def read(
     )
 
 
+def _as_found(folder: Path, study: str, overrides: dict[str, Any] | None) -> Study:
+    """The study of the runs that stand in a folder, in whatever way they were made."""
+    if overrides:
+        raise UserError(f"-p {next(iter(overrides))}: the runs of {folder} are already made; -p cannot change them")
+    settings, skipped = found.in_folder(folder)
+    if not settings:
+        reason = f"; left out: {'; '.join(skipped)}" if skipped else ""
+        raise UserError(f"study {study!r}: no finished run in {folder / 'runs'}{reason}")
+    at_home = NOTEBOOK_RUNS in (study, folder.name)
+    return Study(
+        name=folder.name,
+        path=folder,
+        folder=folder,
+        title="Runs made in notebooks" if at_home else f"The runs in {folder.name}",
+        about={},
+        runs=tuple(PlannedRun(Path(one.output_dir).name, Path(one.output_dir), one, as_found=True) for one in settings),
+        figures=(),
+        findings=(),
+        evidence=(),
+        overrides={},
+        as_found=True,
+        skipped=tuple(skipped),
+    )
+
+
 def evidence(study: Study) -> list[Study]:
     """The studies on whose runs a study's claims are tested too; their folders lie beside its own."""
     return [read(name, out=str(study.folder.parent / name), check_data=False) for name in study.evidence]
 
 
 def find(study: str) -> Path:
-    """The file of a study named by path or by stem."""
+    """The file of a study named by path or by stem; or, if there is none, the folder in which its runs stand."""
     path = Path(os.path.expanduser(study))
     if path.suffix in (".yaml", ".yml"):
         if os.path.isfile(path):  # Path.is_file raises on a name that is too long
@@ -151,9 +187,23 @@ def find(study: str) -> Path:
     known = sorted(file.stem for file in PARAMETERS_DIR.glob("*.yaml"))
     if study in known:
         return PARAMETERS_DIR / f"{study}.yaml"
+    if folder := _folder_of_runs(study):
+        ours = PARAMETERS_DIR / f"{folder.name}.yaml"
+        return ours if folder.parent == REPORTS_DIR and ours.is_file() else folder
+    if study == NOTEBOOK_RUNS:
+        raise UserError(f"study {study!r}: no run yet; a notebook's run is put into {REPORTS_DIR / study}")
     raise UserError(
-        f"study {study!r} is none of {', '.join(known)} in parameters/{nearest(study, known)}, nor a .yaml file"
+        f"study {study!r} is none of {', '.join(known)} in parameters/{nearest(study, [*known, NOTEBOOK_RUNS])}, nor a "
+        ".yaml file, nor a folder with runs/ in it"
     )
+
+
+def _folder_of_runs(study: str) -> Path | None:
+    """The folder with runs/ in it that is named by path or by its name in reports/."""
+    for folder in (REPORTS_DIR / study, Path(os.path.abspath(os.path.expanduser(study)))):
+        if os.path.isdir(folder / "runs"):
+            return folder
+    return None
 
 
 def _evidence(path: Path, value: Any) -> tuple[str, ...]:

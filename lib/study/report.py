@@ -27,7 +27,19 @@ import psutil
 from lib import runs, tour
 from lib.settings import UserError
 from lib.study import claims, html, kernel, plan
-from lib.study.writeup import Entry, by_setting, entries, finished, listed, page_of, parts, results, strip, tally
+from lib.study.writeup import (
+    Entry,
+    by_setting,
+    entries,
+    finished,
+    listed,
+    metric_names,
+    page_of,
+    parts,
+    results,
+    strip,
+    tally,
+)
 
 HEAVY = 15e6  # bytes of a page
 TOURED = 40  # settings at most: about half a second each
@@ -68,7 +80,7 @@ def build(study: plan.Study, strict: bool = False, assets: bool = False) -> Path
         checked(markup, study)
         markup, kept = beside(markup, study.folder / "assets") if assets else (markup, set())
         runs.write_aside(page, markup)
-        for path in (study.folder / "assets").glob("*"):  # of an earlier page
+        for path in made(study.folder / "assets"):  # of an earlier page
             if path.name not in kept:
                 path.unlink()
         runs.write_aside(study.folder / "summary.json", json.dumps(summary(study, found)))
@@ -79,7 +91,8 @@ def build(study: plan.Study, strict: bool = False, assets: bool = False) -> Path
                 f"{page.name} has {len(markup) / 1e6:.0f} MB; with --assets its images are files, loaded when looked at"
             )
     except OSError as error:
-        raise UserError(f"{study.folder}: the report cannot be written ({error.strerror or error})") from None
+        where = error.filename or study.folder
+        raise UserError(f"{where}: the report cannot be written ({error.strerror or error})") from None
     gaps = [one.name for one in found if not one.result]
     if strict and gaps:
         raise IncompleteError(f"{page}: built, but {len(gaps)} of {len(found)} runs are not done, first {gaps[0]}")
@@ -117,7 +130,7 @@ def beside(markup: str, folder: Path) -> tuple[str, set[str]]:
     def moved(found: re.Match) -> str:
         form, content = found.groups()
         if content not in names:
-            name = f"{hashlib.sha256(content.encode()).hexdigest()[:20]}.{form.removesuffix('+xml')}"
+            name = f"{digest(content.encode())}.{form.removesuffix('+xml')}"
             if not (folder / name).exists():
                 runs.write_aside(folder / name, base64.b64decode(content))
             names[content] = name
@@ -125,6 +138,18 @@ def beside(markup: str, folder: Path) -> tuple[str, set[str]]:
 
     markup = re.sub(r'\bsrc="data:image/([a-z+]+);base64,([A-Za-z0-9+/=]{4000,})"', moved, markup)
     return markup, set(names.values())
+
+
+def digest(content: bytes) -> str:
+    """The name of an image's file, from the image in base64."""
+    return hashlib.sha256(content).hexdigest()[:20]
+
+
+def made(folder: Path) -> list[Path]:
+    """The images that `beside` has put into a folder: their names are the digests of what they hold. All else stays."""
+    named = [path for path in folder.glob("*") if re.fullmatch(r"[0-9a-f]{20}\.[a-z]+", path.name)]
+    images = [path for path in named if path.is_file() and not path.is_symlink()]
+    return [path for path in images if digest(base64.b64encode(path.read_bytes())) == path.stem]
 
 
 def summary(study: plan.Study, found: Sequence[Entry]) -> dict:
@@ -164,8 +189,8 @@ def landing(folder: Path) -> Path:
 
 def execute(study: plan.Study) -> nbformat.NotebookNode:
     """The report's notebook, executed for a study."""
-    default = study.folder == plan.REPORTS_DIR / study.name
-    known = study.path == plan.PARAMETERS_DIR / f"{study.name}.yaml"
+    default = study.folder in (plan.REPORTS_DIR / study.name, study.path)
+    known = study.path in (plan.PARAMETERS_DIR / f"{study.name}.yaml", plan.REPORTS_DIR / study.name)
     parameters = {
         "study": study.name if known else str(study.path),
         "out": "" if default else str(study.folder),
@@ -227,7 +252,10 @@ def write_self_test(folder: Path) -> None:
 
 
 def results_csv(found: Sequence[Entry]) -> str:
-    """One row a run: its state, settings, dataset, metrics, seconds and counts, flat; empty where a run has none."""
+    """One row a run: its state, settings, dataset, metrics with their references, seconds and counts.
+
+    A cell is empty if a run does not have that number. The metric `frechet` has its reference `real` in `frechet_real`.
+    """
     rows = [flat(one) for one in found]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
@@ -247,7 +275,9 @@ def flat(one: Entry) -> dict[str, Any]:
     result = one.result
     row |= {f"dataset_{name}": result["dataset"][name] for name in ("sha256", "canonical")}
     row |= {f"images_{part}": count for part, count in result["dataset"]["counts"].items()}
-    row |= one.metrics
+    for name in metric_names([one]):
+        row[name] = one.metrics.get(name)
+        row |= {f"{name}_{which}": value for which, value in one.references.get(name, {}).items()}
     for name in ("scorecard", "seconds", "steps", "parameters"):
         row |= {f"{name}_{part}": value for part, value in result.get(name, {}).items()}
     last = ("images_seen", "images_per_second", "peak_rss_mib", "finished")

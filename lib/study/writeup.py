@@ -1,12 +1,13 @@
 """The report's pieces: what notebooks/report.ipynb shows of a study's finished runs. Never imports TensorFlow.
 
-`Page` holds the runs and makes one piece a method. All markup comes from template/parts.html.j2, where every value is
-escaped; what is said in words is computed from the runs.
+`Page` holds the runs; each of its methods makes one piece. All markup comes from template/parts.html.j2, where every
+value is escaped; every sentence about the runs is computed from them.
 """
 
 import base64
 import io
 import math
+import os
 import re
 import shlex
 import subprocess
@@ -15,8 +16,9 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from html import escape, unescape
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 import jinja2
@@ -25,6 +27,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from lib import figures, runs, tour
+from lib.rounding import decimals, mean_and_deviation, number, spread
 from lib.settings import NOTEBOOKS, UserError, notebook_defaults
 from lib.study import claims, plan
 from lib.study.published import Beside, beside
@@ -32,7 +35,7 @@ from lib.study.published import Beside, beside
 TEMPLATE = Path(__file__).parent / "template"
 MODELS = {"vae": "VAE", "gan": "GAN", "wgan": "WGAN"}
 FAMILIES = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
-OWN = {  # each model's own numbers: label and unit, in the tables' order; an unknown metric is shown under its own name
+OWN = {  # each model's own numbers, label and unit, in the order of the tables; others are shown by their own names
     "test_loss": "test loss (nats)",
     "test_reconstruction": "reconstruction (nats)",
     "test_kl": "KL (nats)",
@@ -49,9 +52,9 @@ OWN = {  # each model's own numbers: label and unit, in the tables' order; an un
     "emd_train": "EMD, train",
     "emd_validation": "EMD, validation",
     "emd_test": "EMD, test",
-    "w1_bound": "W₁ at least (pixels)",
-    "w1_bound_loose": "W₁ at least, loosely (pixels)",
-    "w1": "W₁, a check only (pixels)",
+    "w1_bound": "W₁, lower bound (pixels)",
+    "w1_bound_loose": "W₁, looser bound (pixels)",
+    "w1": "W₁, as a check (pixels)",
 }
 SCORECARD = {  # the same for all models
     "frechet": "Fréchet distance",
@@ -67,23 +70,29 @@ SCORECARD = {  # the same for all models
 METRICS = OWN | SCORECARD
 BY_CLASSIFIER = ("frechet", "precision", "recall", "class_kl", "confidence")
 REFERENCES = ("real", "blurred", "noisy", "class_removed", "mean_image", "pixel_entropy", "untrained")  # in this order
+WRITE_UP = (
+    "“The write-up” is a student's homework report that trained a VAE, a GAN and a WGAN on MNIST and CIFAR-10 and "
+    "varied the latent dimension and the model complexity. This project repeats its 22 runs and tests its conclusions."
+)
 W1_NOTE = (
-    "W₁ between so few images is biased: blurred real images can come out nearer than real ones. Never rank by it."
+    "W₁ between so few images is biased: blurred real images can come out closer than other real ones. "
+    "Do not rank models by it."
 )
 GREY_NOTE = (
-    "On grey levels the Bernoulli −L_k compares runs of this kind, but is no likelihood: its model draws no grey."
+    "On grey levels, the Bernoulli −L_k can be compared between runs of this kind, but it is not a likelihood: the "
+    "model generates only black and white pixels."
 )
 HEADLINES = {"vae": "test_loss", "gan": "jsd_test", "wgan": "emd_test"}
 ALWAYS = ("latent_dim", "width", "seed", "network", "epochs", "batch_size", "learning_rate")
 VARIED = {
     "latent_dim": "the latent dimension",
-    "width": "the model complexity, that is the width of the first Dense layer",
+    "width": "the model complexity, which is the width of the first Dense layer",
     "network": "the network",
     "epochs": "the number of epochs",
 }
 OPTIMIZERS = {"vae": "Adam", "gan": "Adam", "clip": "RMSprop", "gp": "Adam"}
 CURVES = {"vae": ("loss", "nats per image"), "gan": ("jsd", "nats"), "wgan": ("emd", "critic's own units")}
-LEFT_OPEN = {10: ("width", "width"), 12: ("width", "width")}  # by the write-up, by figure: words and setting
+LEFT_OPEN = {10: ("width", "width"), 12: ("width", "width")}  # what the write-up does not say: figure, words, setting
 LEFT_OPEN |= {15: ("latent dimension", "latent_dim"), 17: ("latent dimension", "latent_dim")}
 VERSIONS = ("Python", *runs.PACKAGES)
 GALLERY = 36  # images; the first 36 samples come from the fixed latents
@@ -94,9 +103,10 @@ GALLERY = 36  # images; the first 36 samples come from the fixed latents
 
 @dataclass(frozen=True)
 class Entry:
-    """A planned run and, when it was finished, what it left; `result` is None otherwise.
+    """A planned run and, once it is finished, what it left; until then `result` is None.
 
-    A run of earlier code or versions, but of these settings and data, is shown too: its state stays "stale".
+    A run that was made by earlier code or other package versions, but with these settings and data, is shown too; its
+    state stays "stale".
     """
 
     planned: plan.PlannedRun
@@ -108,11 +118,18 @@ class Entry:
     name = property(lambda self: self.planned.name)
     settings = property(lambda self: self.planned.settings)
     model = property(lambda self: self.settings.model)
-    metrics = property(lambda self: self.result["metrics"] if self.result else {})
+    metrics = property(lambda self: finite(self.result["metrics"]) if self.result else {})
+    absent = property(lambda self: self.result.get("absent", {}) if self.result else {})  # why a number is missing
+
+    @property
+    def references(self) -> dict[str, dict[str, float]]:
+        """What the same estimators give for other images: by metric and reference."""
+        marks = self.result.get("references", {}) if self.result else {}
+        return {metric: found for metric, each in marks.items() if (found := finite(each))}
 
     @property
     def samples(self) -> dict[str, Any]:
-        """The run's images by name, read when asked for: those of a thousand runs together would fill the memory."""
+        """The run's images by name, read only when they are needed: those of a thousand runs would fill the memory."""
         return _samples(self.planned.folder) if self.result else {}
 
     @property
@@ -121,28 +138,28 @@ class Entry:
 
     @property
     def data(self) -> str:
-        """The dataset's name, as the write-up has it where it is the write-up's."""
+        """The dataset's name; the write-up's datasets have the write-up's names."""
         named = self.result["dataset"]["name"] if self.result else self.settings.dataset
         return self.reencoded or (Path(named).stem if self.stand_in else self.family)
 
     @property
     def reencoded(self) -> str:
-        """How images of the write-up's are named that were stored with loss; '' for all other data."""
+        """The name of a copy of the write-up's images that was stored with loss; '' for all other data."""
         return self.result["dataset"].get("reencoded", "") if self.result else ""
 
     @property
     def stand_in(self) -> bool:
-        """Whether other data stand in for the write-up's."""
+        """Whether other data stand in for those of the write-up."""
         if self.result:
             return not (self.result["dataset"]["canonical"] or self.reencoded)
         return FAMILIES.get(self.settings.dataset) != self.family
 
     @property
     def genuine(self) -> str:
-        """What the data are beside the write-up's."""
+        """How the data relate to those of the write-up."""
         if self.stand_in:
             return f"stand-in for {self.family}"
-        return "not canonical: stored with loss" if self.reencoded else "canonical"
+        return "not canonical: a lossy copy" if self.reencoded else "canonical"
 
     @property
     def provenance(self) -> str:
@@ -157,7 +174,7 @@ def _samples(folder: Path) -> dict[str, Any]:
 
 
 def entry(planned: plan.PlannedRun) -> Entry:
-    """Reads a run's folder; one that cannot be read counts as stale."""
+    """Reads a run's folder. A run that cannot be read counts as stale."""
     folder = planned.folder
     state, cause = runs.state(folder, planned.settings)
     found = ()
@@ -168,35 +185,38 @@ def entry(planned: plan.PlannedRun) -> Entry:
                 raise zipfile.BadZipFile("samples.npz is damaged")
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             state, cause, found = "stale", f"cannot be read ({type(error).__name__}: {error})", ()
-        if state == "stale" and found and not same_work(cause, found[0], planned.settings):
+        if state == "stale" and found and not (planned.as_found or same_work(cause, found[0], planned.settings)):
             found = ()
-    for path in (folder.parent, runs.ROOT):  # of this machine, no reader's concern
+    for path in (folder.parent, runs.ROOT):  # this machine's paths do not concern the reader
         cause = cause.replace(f"{path}/", "")
     return Entry(planned, state, cause, *found)
 
 
 def same_work(cause: str, result: dict, settings) -> bool:
-    """Whether a stale run is whole, and its settings and data are the planned ones: only code or versions have changed.
+    """Whether a stale run is complete and has the planned settings and data: only code or versions have changed.
 
-    The same images stored with loss count as these data: the report names them.
+    A setting that the run does not name was added later; the run had its default. A copy of the planned images that was
+    stored with loss counts as the planned data: the report names it.
 
     Args:
         cause: names the first difference of the keys, in which the data come first.
     """
     excluded = {"output_dir", "dataset", *runs.EVALUATION_SETTINGS}
     planned = settings.model_dump(exclude=excluded)
-    trained = {name: value for name, value in result["settings"].items() if name not in excluded}
-    reasons = ("notebook changed", "sources.", "versions.") + ("data",) * ("reencoded" in result["dataset"])
+    had = notebook_defaults(runs.NOTEBOOK_DIR / f"{settings.notebook}.ipynb") | result["settings"]
+    trained = {name: value for name, value in had.items() if name not in excluded}
+    reasons = ("notebook changed", "settings.", "sources.", "versions.")
+    reasons += ("data",) * ("reencoded" in result["dataset"])
     return cause.startswith(reasons) and trained == planned
 
 
 def entries(study: plan.Study) -> list[Entry]:
-    """A study's runs as they stand now, in its order."""
+    """A study's runs in their present state, in the study's order."""
     return [entry(run) for run in study.runs]
 
 
 def results(study: plan.Study) -> list[dict]:
-    """The result.json of a study's finished runs: all that claims need, also of runs of which nothing else is here."""
+    """The result.json of a study's finished runs, which is all that claims need; some runs have nothing else here."""
     found = []
     for run in study.runs:
         try:
@@ -210,7 +230,7 @@ def results(study: plan.Study) -> list[dict]:
 
 
 def _lengths(results: Sequence[dict]) -> str:
-    """How long runs were: 'vae_mnist 50 and gan_mnist 10'."""
+    """How many epochs the runs had: 'vae_mnist 50 and gan_mnist 10'."""
     found: dict[str, set[int]] = {}
     for one in results:
         found.setdefault(one["notebook"], set()).add(one["settings"]["epochs"])
@@ -218,7 +238,7 @@ def _lengths(results: Sequence[dict]) -> str:
 
 
 def by_setting(group: Iterable[Entry]) -> list[list[Entry]]:
-    """Runs that differ in the seed only, together; in the order of the first of each."""
+    """Groups of runs that differ only in the seed, in the order of their first runs."""
     found: dict[Any, list[Entry]] = {}
     for one in group:
         found.setdefault(one.settings.model_copy(update={"seed": 0, "output_dir": ""}), []).append(one)
@@ -233,34 +253,9 @@ def values_of(group: Iterable[Entry], metric: str) -> list[float]:
     return [one.metrics[metric] for one in group if metric in one.metrics]
 
 
-def number(value: Any) -> str:
-    """A value as the tables show it: four significant digits, thousands apart, '–' for none."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    if isinstance(value, float) and math.isnan(value):
-        return "–"
-    if abs(value) >= 9_999.5:
-        return f"{value:,.0f}"
-    return str(value) if isinstance(value, int) else f"{value:.4g}"
-
-
-def mean_and_deviation(values: Sequence[float]) -> tuple[str, str]:
-    """Mean and standard deviation over seeds, both to the second digit of the latter; "" for that of one value."""
-    if len(values) < 2:
-        return number(values[0] if values else None), ""
-    mean, deviation = fmean(values), stdev(values)
-    if not deviation or not math.isfinite(deviation):
-        return number(mean), number(deviation)
-    decimals = max(0, 1 - math.floor(math.log10(deviation)))
-    apart = "," if abs(mean) >= 9_999.5 else ""  # as in `number`
-    return f"{mean:{apart}.{decimals}f}", f"{deviation:{apart}.{decimals}f}"
-
-
-def spread(values: Sequence[float]) -> str:
-    """'0.60 ± 0.10' for several seeds, the plain number for one, '–' for none."""
-    return " ± ".join(filter(None, mean_and_deviation(values)))
+def finite(numbers: dict[str, Any]) -> dict[str, float]:
+    """Those of some named values that are finite numbers."""
+    return {name: value for name, value in numbers.items() if isinstance(value, int | float) and math.isfinite(value)}
 
 
 def listed(values: Iterable[Any]) -> str:
@@ -285,18 +280,18 @@ def picture(image: bytes, form: str, size: tuple[int, int], alt: str, kind: str 
     """What parts.html.j2 needs to show an image: a data URL, its size in CSS pixels, its text.
 
     Args:
-        kind: "pixels" (enlarged by whole pixels), "chart" (inverted on dark pages) or "paper" (always on white).
+        kind: "pixels" (enlarged by whole pixels) or "chart" (inverted on dark pages).
     """
     source = f"data:image/{form};base64,{base64.b64encode(image).decode()}"
     return {"src": source, "width": size[0], "height": size[1], "alt": alt, "kind": kind}
 
 
-def drawing(figure: figures.Figure, form: str = "svg+xml", kind: str = "chart") -> dict:
-    """A figure of lines as SVG, one of very many points or pixels as a PNG of few colours."""
+def drawing(figure: figures.Figure, form: str = "svg+xml") -> dict:
+    """A chart: as SVG, or as a PNG of few colours if it has very many points."""
     if form == "svg+xml":
-        return picture(figure.svg(), form, figure.size, figure.alt, kind)
+        return picture(figure.svg(), form, figure.size, figure.alt, "chart")
     few = Image.open(io.BytesIO(figure.png())).convert("RGB").quantize(128)
-    return picture(_png(few), "png", figure.size, figure.alt, kind)
+    return picture(_png(few), "png", figure.size, figure.alt, "chart")
 
 
 def tiles(images, columns: int, alt: str, width: int = 350) -> dict:
@@ -308,9 +303,10 @@ def tiles(images, columns: int, alt: str, width: int = 350) -> dict:
 
 
 def frames(grids, alt: str) -> dict:
-    """Galleries [E, N, H, W, C] side by side, each as wide as the others.
+    """Galleries [E, N, H, W, C] side by side, all of the same width.
 
-    Grey ones as they are; colours at twice the size as WebP, which keeps less colour than brightness: half the bytes.
+    Grey images are stored as they are. Colour images are stored at twice the size as WebP, which keeps less detail of
+    colour than of brightness: half the bytes.
     """
     strip = np.concatenate(
         [np.pad(figures.mosaic(one, 6), ((0, 1), (0, 1), (0, 0)), constant_values=255) for one in grids], axis=1
@@ -332,11 +328,27 @@ def _png(image: Image.Image) -> bytes:
 # ---- the report's pieces -------------------------------------------------------------------------
 
 
+def in_lab() -> bool:
+    """Whether somebody sits in front of the notebook: JupyterLab sets this variable, papermill does not."""
+    return "JPY_SESSION_NAME" in os.environ
+
+
 class Piece(str):
     """Markup that a notebook shows."""
 
+    home: Path | None = None  # in JupyterLab the folder of the built page, from which links lead
+
     def _repr_html_(self) -> str:
-        return f'<div class="report">{self}</div>' if self.strip() else ""
+        markup = (
+            re.sub(r'<a href="(?![#/]|\w+:)([^"#]+)([^"]*)">(.*?)</a>', self._from_here, self) if self.home else self
+        )
+        return f'<div class="report">{markup}</div>' if markup.strip() else ""
+
+    def _from_here(self, link: re.Match) -> str:
+        """A link as it must be in a notebook; without its target, which a built report has, only its words."""
+        path, anchor, words = link.groups()
+        target = self.home / unescape(path)
+        return f'<a href="{escape(os.path.relpath(target))}{anchor}">{words}</a>' if target.exists() else words
 
     def __repr__(self) -> str:
         return f"<{len(self)} characters of HTML>"
@@ -359,9 +371,9 @@ class Page:
     """A study's report in pieces; each method returns one, for a notebook cell to show.
 
     Args:
-        study: a path, or the stem of a file in parameters/.
+        study: a study file, its stem in parameters/, or a folder of runs by path or by its name in reports/.
         out: the study's folder; empty: reports/<study>.
-        overrides: settings of every run that has them, as `-p` of the command line gives them.
+        overrides: settings for every run that has them, as `-p` gives them on the command line.
     """
 
     def __init__(self, study: str, out: str = "", overrides: dict[str, Any] | None = None):
@@ -377,30 +389,45 @@ class Page:
         self.parts = parts()
 
     def _repr_html_(self) -> str:
-        """JupyterLab gets the style here; the page has it in its head."""
-        styles = [(TEMPLATE / name).read_text(encoding="utf-8") for name in ("colours.css", "report.css")]
-        return f"<style>{''.join(styles)}</style>"
+        """In JupyterLab, the style, which the page has in its head, and where to find what does not work there."""
+        styles = [(TEMPLATE / name).read_text(encoding="utf-8") for name in ("colours.css", "report.css", "lab.css")]
+        page = self.study.folder / "index.html"
+        built = self._piece(self.parts.in_lab(page.exists(), page.name, self._command("report")))
+        return f"<style>{''.join(styles)}</style>{built._repr_html_()}"
 
-    def _seen(self) -> dict[str, list[int]]:
-        """The numbers of the figures that show a run, by its name."""
-        found: dict[str, list[int]] = {}
+    def _piece(self, markup: str = "") -> Piece:
+        """Markup to show; in JupyterLab it knows where the built page stands."""
+        piece = Piece(markup)
+        piece.home = self.study.folder if in_lab() else None
+        return piece
+
+    def _command(self, name: str) -> str:
+        """The command line that does something to this study."""
+        known = self.study.path.parent in (plan.PARAMETERS_DIR, plan.REPORTS_DIR)
+        words = ["latent-report", name, self.study.name if known else str(self.study.path)]
+        at_home = self.study.folder in (plan.REPORTS_DIR / self.study.name, self.study.path)
+        return shlex.join(words + ([] if at_home else ["--out", str(self.study.folder)]))
+
+    def _seen(self) -> dict[str, dict[int, tuple[str, ...]]]:
+        """The figures that show a run, by the run's name: their numbers and kinds."""
+        found: dict[str, dict[int, tuple[str, ...]]] = {}
         for one in self.study.figures:
             for name in dict.fromkeys(name for panel in one.runs for name in panel):
-                found.setdefault(name, []).append(one.number)
+                found.setdefault(name, {})[one.number] = one.kinds
         return found
 
     def _referred(self, text: str, where: str, of: str = "") -> list[dict]:
-        """A text in pieces: each `[fig:3]` of it a link to that figure, each `[num:METRIC RUN]` that run's number, each
-        `**word**` strong.
+        """A text in pieces: `[fig:3]` becomes a link to that figure, `[num:METRIC RUN]` that run's number, `**word**`
+        strong.
 
         RUN without its seed stands for all seeds of that setting: their mean and standard deviation. `STUDY/RUN` and
-        `STUDY/3` are of a study that the evidence names.
+        `STUDY/3` belong to a study that the evidence names.
 
         Args:
-            of: the study of the evidence whose runs and figures are meant where none is named; empty: this one.
+            of: the study of the evidence to which runs and figures belong if the text names none; empty: this one.
 
         Raises:
-            UserError: there is no such figure, run or metric. A run without numbers so far has "–".
+            UserError: there is no such figure, run or metric. A run that has no numbers yet gets "–".
         """
         pieces = []
         for strong, reference, plain in re.findall(
@@ -427,56 +454,57 @@ class Page:
         return {"text": f"Figure {figure} there"} | self._page_of(one, f"#fig-{figure}")
 
     def _page_of(self, other: plan.Study, anchor: str = "") -> dict:
-        """Where the report of another study stands, seen from this one; nothing where there is none."""
+        """Where the report of another study stands, seen from this one; nothing if it has none."""
         there = (self.study.folder.parent / other.name / "index.html").is_file()
         return {"href": f"../{other.name}/index.html{anchor}"} if there else {}
 
     def _measured(self, study: str, run: str, metric: str) -> dict:
         one, found = self.named.get(study, (None, ()))
         names = {each.name for each in one.runs if run in (each.name, each.setting)} if one else ()
-        values = [
-            {"images_per_second": each["images_per_second"], **each["metrics"]}.get(metric)
-            for each in found
-            if each["run"] in names
-        ]
-        return {} if not names or None in values else {"text": spread(values)}
+        chosen = [each for each in found if each["run"] in names]
+        numbers = [{"images_per_second": each.get("images_per_second"), **each["metrics"]} for each in chosen]
+        values = [each[metric] for each in numbers if metric in finite(each)]
+        known = all(metric in {**each.get("absent", {}), **of} for each, of in zip(chosen, numbers, strict=True))
+        return {"text": spread(values)} if names and known else {}
 
     # -- title
 
     def title(self) -> Piece:
-        """Title, what was run in a few sentences, and samples of each model and dataset."""
-        return Piece(self.parts.title(self.study, self._facts()))
+        """The title, a few sentences about what was run, and samples of each model and dataset."""
+        return self._piece(self.parts.title(self.study, self._facts()))
 
     def findings(self) -> Piece:
-        """What the study's author found, but where `-p` has made it another study."""
+        """What the study's author found, unless `-p` has made it a different study."""
         if self.study.overrides:
-            return Piece()
+            return self._piece()
         texts = [self._referred(one, f"findings[{index}]") for index, one in enumerate(self.study.findings)]
-        return Piece(self.parts.findings(texts))
+        return self._piece(self.parts.findings(texts))
 
     def _facts(self) -> dict:
         stale = [entry for entry in self.done if entry.state == "stale"]
         gaps = [entry for entry in self.entries if not entry.result]
         reencoded = listed(sorted({entry.reencoded for entry in self.done if entry.reencoded}))
         used = listed(sorted({f"{entry.data} in place of {entry.family}" for entry in self.done if entry.stand_in}))
+        repair = "" if self.study.as_found else "; the command latent-report run trains them again"
+        several = bool({*self._names()} - {"latent_dim", "width"})
         return {
             "sentences": self._sentences(),
             "stand_ins": used and f"These runs used {used}: their numbers give no verdict on the write-up's claims.",
             "reencoded": reencoded
-            and f"The images named {reencoded} are not the canonical ones but the same, stored with loss; "
-            "verdicts that rest on them say so.",
+            and f"The images called {reencoded} are copies of the canonical ones that were stored with loss. Verdicts "
+            "that rest on them say so.",
             "stale": stale
-            and f"{len(stale)} of {len(self.entries)} runs are by other code or data than now ({stale[0].cause}); "
-            "the command latent-report run makes them anew.",
+            and f"{len(stale)} of {len(self.entries)} runs were made with other code or data than the present ones "
+            f"({stale[0].cause}){repair}.",
             "gaps": gaps and f"{len(gaps)} of {len(self.entries)} runs are not done; their places are marked below.",
+            "skipped": self.study.skipped and f"Left out: {'; '.join(self.study.skipped)}.",
             "strip": strip(self.done),
-            "strip_note": "Samples at the largest latent dimension, smallest width"
-            f"{', of the last such setting' * bool({*self._names()} - {'latent_dim', 'width'})}"
-            ": the first ones drawn, not picked.",
+            "strip_note": "Samples at the largest latent dimension and smallest width"
+            f"{' (if several settings have these, the last one)' * several}: the first ones drawn, not selected.",
         }
 
     def _names(self) -> list[str]:
-        """The settings that vary within a notebook; latent dimension and width if none does."""
+        """The settings that vary within a notebook; the latent dimension and the width if none does."""
         groups = self._by_notebook(self.entries)
         found = {name for _, group in groups for name in differing(group)} - {"seed"}
         return [name for name in ALWAYS if name in (found or {"latent_dim", "width"})]
@@ -487,9 +515,16 @@ class Page:
         fit = sum(entry.result["seconds"].get("fit", 0) for entry in self.done)
         models = listed(MODELS[model] for model in MODELS if any(entry.model == model for entry in self.done))
         values = {name: listed(sorted({getattr(one.settings, name) for one in self.done})) for name in self._names()}
+        count = (
+            f"all {len(self.done)}"
+            if len(self.done) == len(self.entries)
+            else f"{len(self.done)} of {len(self.entries)}"
+        )
+        if len(self.entries) == 1:
+            count = "one"
         sentences = [
-            f"{len(self.done)} of {len(self.entries)} runs of {models} on {listed(entry.data for entry in self.done)}, "
-            f"trained for {runs.duration(fit)} in total.",
+            f"This report shows {count} run{'s' * (count != 'one')} of {models} on "
+            f"{listed(entry.data for entry in self.done)}, trained for {runs.duration(fit)} in total.",
             f"What varies: {listed(f'{VARIED.get(name, name)} ({each})' for name, each in values.items())}.",
         ]
         for family in FAMILIES.values():
@@ -500,16 +535,18 @@ class Page:
                 at = (f"{first.latent_dim} latents", f"width {first.width}", *differences(group[0], self.done))
                 sentences.append(
                     f"The VAE's lowest test loss on {group[0].data} is {spread(values_of(group, 'test_loss'))} nats "
-                    f"per image, at {listed(at)}."
+                    f"per image, with {listed(at)}."
                 )
         if earlier := sum(entry.state == "unscored" for entry in self.done):
             sentences.append(
-                f"The numbers of {earlier} runs are by an earlier version of the code; "
-                "the command latent-report evaluate computes them anew."
+                f"The numbers of {earlier} run{'s' * (earlier > 1)} come from an earlier version of the code; "
+                "the command latent-report evaluate computes them again."
             )
         if any("evaluated" in entry.result for entry in self.done):
-            sentences.append("Numbers were computed anew after training; a run's notebook shows those of its own day.")
-        return [*sentences, tally(self.verdicts)]
+            sentences.append(
+                "Some numbers were computed again after training; a run's own notebook still shows the earlier ones."
+            )
+        return [*sentences, WRITE_UP, tally(self.verdicts)]
 
     # -- experiment
 
@@ -524,15 +561,15 @@ class Page:
             counts = [facts["counts"].get(part) for part in ("train", "validation", "test")]
             shape = " × ".join(str(side) for side in facts["shape"])
             rows.append(self._row(one.data, one.genuine, shape, *counts, facts["sha256"][:16] + "…"))
-        head = ("dataset", "is", "image", "training", "validation", "test", "sha256")
+        head = ("dataset", "status", "image", "training", "validation", "test", "sha256")
         note = (
-            "Validation images are drawn from the training images by a fixed seed; the test images are used once, for "
-            "what is reported."
+            "The validation images are drawn from the training images with a fixed seed. The test images are used only "
+            "once, for the numbers in this report."
         )
-        return Piece(self.parts.table(head, rows, "Datasets", note))
+        return self._piece(self.parts.table(head, rows, "Datasets", note))
 
     def protocol(self) -> Piece:
-        """How each notebook's runs were trained, read from their settings."""
+        """How each notebook's runs were trained, according to their settings."""
         rows = []
         for notebook, group in self._by_notebook(self.entries):
             settings = [entry.settings for entry in group]
@@ -540,7 +577,7 @@ class Page:
             rates = listed(learning_rate(one) for one in settings)
             rows.append(self._row(notebook, len(group), *values, rates, listed(one.seed for one in settings)))
         head = ("notebook", "runs", "network", "epochs", "batch", "optimizer, learning rate", "seeds")
-        return Piece(self.parts.table(head, rows, "Protocol") + self._machine())
+        return self._piece(self.parts.table(head, rows, "Protocol") + self._machine())
 
     def _machine(self) -> Markup:
         machines = listed(entry.result.get("machine", "unknown") for entry in self.done)
@@ -557,18 +594,18 @@ class Page:
             if MODELS[group[0].model] == model:
                 parts += self._of_notebook(model, notebook, group)
         if not parts:
-            return Piece(self.parts.notes([f"This study has no {model} runs."]))
-        return Piece(self.parts.section(parts))
+            return self._piece(self.parts.notes([f"This study has no {model} runs."]))
+        return self._piece(self.parts.section(parts))
 
     def further(self) -> Piece:
-        """Figures that their study places under a heading of its own."""
+        """Figures that the study places under headings of their own."""
         others = [one for one in self.study.figures if self._path(one)[0] not in MODELS.values()]
-        return Piece(self.parts.section(self._headed(others, 0, "further", 3)))
+        return self._piece(self.parts.section(self._headed(others, 0, "further", 3)))
 
     def _of_notebook(self, model: str, notebook: str, group: list[Entry]) -> list[dict]:
         family, prefix = group[0].family, f"{model} {group[0].family}"
         note = (
-            f"Run on {listed(entry.data for entry in group)}."
+            f"These runs used {listed(entry.data for entry in group)}."
             if any(entry.data != entry.family for entry in group)
             else ""
         )
@@ -585,7 +622,7 @@ class Page:
         ]
 
     def _headed(self, chosen: Sequence[plan.Figure], skip: int, prefix: str, level: int) -> list[dict]:
-        """Figures under the rest of their paths, in the order of their numbers."""
+        """Figures under the rest of their headings, in the order of their numbers."""
         under: dict[str, list[dict]] = {}
         for one in chosen:
             under.setdefault(" / ".join(self._path(one)[skip:]), []).append(self._figure(one))
@@ -596,7 +633,7 @@ class Page:
         return {"level": level, "heading": heading, "id": slug(f"{prefix} {heading}"), "figures": shown, "note": note}
 
     def _path(self, one: plan.Figure) -> tuple[str, ...]:
-        """Where a figure stands: model, dataset and further headings, by its own path or by its runs' notebook."""
+        """The headings over a figure, from its section or else from its runs' notebook: model, dataset and others."""
         path = tuple(part.strip() for part in one.section.split("/") if part.strip())
         first = self.by_name[one.runs[0][0]]
         known = {name.lower(): name for name in (*MODELS.values(), *FAMILIES.values())}
@@ -617,7 +654,7 @@ class Page:
         }
 
     def _default(self, group: list[Entry]) -> dict:
-        """The figure of a setting that the registry does not name."""
+        """The figure of a setting that the study's own figures do not show."""
         curve = {"vae": "loss", "gan": "jsd", "wgan": "emd"}[group[0].model]
         panels = self._panels([group], (curve, "gallery"))
         return {"kind": "default", "panels": panels, "caption": [], "about": about(group)}
@@ -633,7 +670,7 @@ class Page:
         return [self._panel(*each) for each in zip(panels, parts, numbers, strict=True)]
 
     def _panel(self, panel: list[Entry], parts: list[dict], numbers: str = "") -> dict:
-        """One column of a figure: a setting with one run, or one run a seed."""
+        """One column of a figure: a setting with one run, or with one run per seed."""
         size = (f"{name} {getattr(panel[0].settings, name)}" for name in ("latent_dim", "width"))
         return {
             "setting": " · ".join((*size, *differences(panel[0], self.entries))),
@@ -644,7 +681,7 @@ class Page:
         }
 
     def _kind(self, kind: str, group: list[Entry], like: list) -> list[dict]:
-        """The pictures or tables of one kind for one setting: curves over its seeds, all else by its first run."""
+        """The pictures or tables of one kind for one setting: curves over its seeds, all else from its first run."""
         one, samples = group[0], group[0].samples
         if kind == "layers":
             return [self._layers(name, rows) for name, rows in one.result["layers"].items()] + [self._total(one.result)]
@@ -665,17 +702,14 @@ class Page:
         if kind == "plane" and "plane" in samples:
             if "plane" in (toured := tour.read(one.planned.folder)):
                 return [{"plane": self._plane(one, toured)}]
-            return [{"picture": drawing(figures.plane(samples["plane"], samples["plane_ticks"]), "png", "paper")}]
+            return [{"picture": tiles(samples["plane"], 11, plane_alt(one, max(samples["plane_ticks"])), 330)}]
         return []
 
     def _plane(self, one: Entry, toured: dict[str, Any]) -> dict:
-        """The plane to move over; its data go into the page once, whichever figures show it."""
+        """A latent plane over which the reader can move; its data are in the page only once."""
         name = f"plane-{slug(one.name)}"
         self.planes[name] = plane_data(toured)
-        alt = (
-            f"Images decoded by {one.name} on an 11 by 11 grid, z1 from −3 to 3 left to right, z2 from −3 to 3 upwards"
-        )
-        shown = tiles(toured["plane"], 11, alt, 330)
+        shown = tiles(toured["plane"], 11, plane_alt(one, tour.REACH), 330)
         return {"id": name, "name": one.name, "picture": shown, "side": one.result["dataset"]["shape"][:2]}
 
     def _layers(self, name: str, rows: list[dict]) -> dict:
@@ -691,7 +725,7 @@ class Page:
 
     @staticmethod
     def _numbers(done: list[Entry], images: bool) -> str:
-        """The headline metric, sharpness and Fréchet distance of one setting, and whose images are shown."""
+        """The main number, sharpness and Fréchet distance of one setting, and which seed's images are shown."""
         texts = [f"{label(name)} {spread(values_of(done, name))}" for name in headlines(done)]
         if len(done) > 1:
             texts.append(f"mean ± standard deviation of {len(done)} seeds")
@@ -699,7 +733,7 @@ class Page:
         return " · ".join(texts)
 
     def _grid(self, done: list[Entry]) -> tuple[str, list] | None:
-        """Heat maps of the headline metrics where the runs are a full grid over latent_dim and width."""
+        """Heat maps of the main numbers, if the runs are a full grid over latent_dim and width."""
         shown = []
         for cells in grids(done):
             group = [one for cell in cells.values() for one in cell]
@@ -707,40 +741,42 @@ class Page:
             panel["setting"] = "latent_dim by width"
             seeds = max(len(cell) for cell in cells.values())
             caption = "Each cell is a setting" + f": mean ± standard deviation of up to {seeds} seeds" * (seeds > 1)
-            shown.append(self._illustration([panel], group, f"{caption}. Dark is low. {self._classifier(group)}"))
+            shown.append(
+                self._illustration([panel], group, f"{caption}. Blue is low, yellow is high. {self._classifier(group)}")
+            )
         return ("Latent dimension by width", shown) if shown else None
 
     def _growth(self, done: list[Entry]) -> tuple[str, list] | None:
-        """Each run's images from the same latents, over the epochs."""
+        """Each run's images from the same latent vectors, over the epochs."""
         panels = [self._panel([one], [{"film": film(one)}]) for one in done if len(one.samples.get("grids", ())) > 1]
         if not panels:
             return None
         several = len(done) > len(by_setting(done))
         for panel, one in zip(panels, done, strict=False):
             panel["data"] += f", seed {one.settings.seed}" * several
-        caption = "Images from the same 36 latents after more and more epochs."
+        caption = "Images from the same 36 latent vectors as training proceeds."
         return "Over the epochs", [self._illustration(panels, done, caption) | {"kind": "illustration wide-panels"}]
 
     def _walks(self, done: list[Entry]) -> tuple[str, list] | None:
-        """Each setting's images on the way between two latents."""
+        """Each setting's images on the way from one latent vector to another."""
         panels = []
         for one, *_ in by_setting(done):
             if "walk" in (toured := tour.read(one.planned.folder)):
                 images = toured["walk"]
-                alt = f"{len(images)} images by {one.name}, from one latent to another"
+                alt = f"{len(images)} images by {one.name}, from one latent vector to another"
                 panels.append(self._panel([one], [{"picture": tiles(images, len(images), alt, 700)}]))
         caption = (
-            "The same two latents of the prior, and even steps between them on the path that keeps their length "
-            "(spherical interpolation). Smooth changes speak against a model that only repeats its training images."
+            "Even steps between the same two latent vectors, drawn from the prior, on a path that keeps their length "
+            "(spherical interpolation). Smooth changes suggest that the model does more than repeat training images."
         )
         if not panels:
             return None
-        return "From one latent to another", [
+        return "From one latent vector to another", [
             self._illustration(panels, done, caption) | {"kind": "illustration walks"}
         ]
 
     def _inside(self, done: list[Entry]) -> tuple[str, list] | None:
-        """What each VAE's latents hold: reconstructions, a map of test images and, for two latents, the plane."""
+        """What each VAE's latents represent: reconstructions, a map of test images and, for two latents, the plane."""
         chosen = [one for one, *_ in by_setting(entry for entry in done if "originals" in entry.samples)]
         chosen.sort(key=lambda entry: "plane" not in entry.samples)
         if not chosen:
@@ -750,15 +786,15 @@ class Page:
             self._panel([one], [part for kind in kinds for part in self._kind(kind, [one], [])]) for one in chosen
         ]
         caption = (
-            "For each run: test images above their reconstructions; where the encoder puts test images, coloured by "
-            "class, which training never saw; and for two latents the whole plane, decoded."
+            "For each run: test images above their reconstructions; where the encoder places test images, coloured by "
+            "class (training does not use the classes); and, for two latents, the decoded latent plane."
         )
         names = [part["plane"]["id"] for panel in panels for part in panel["parts"] if "plane" in part]
         if names:
             far = max(self.planes[name]["error"] for name in names)
             caption += (
-                " The image under the plane is the decoder's mean at the pointer, put together in the page from "
-                f"principal components of 1,681 decoded images: {far:.1f} grey levels of 255 off on average, at most."
+                " The image below a plane is the decoder's mean at the pointer. The page computes it from the "
+                f"principal components of 1,681 decoded images; the mean error is at most {far:.1f} of 255 grey levels."
             )
         return "Reconstructions and latents", [self._illustration(panels, chosen, caption)]
 
@@ -770,7 +806,7 @@ class Page:
 
     def results(self) -> Piece:
         """All settings by notebook: the model's own numbers, then the scorecard that all models share."""
-        return Piece(Markup("").join(self._results(group) for _, group in self._by_notebook(self.entries)))
+        return self._piece(Markup("").join(self._results(group) for _, group in self._by_notebook(self.entries)))
 
     def _results(self, group: list[Entry]) -> Markup:
         first = next(iter(finished(group)), group[0])
@@ -783,27 +819,32 @@ class Page:
         return Markup("").join(tables)
 
     def _scores(self, group: list[Entry], caption: str, names: Sequence[str]) -> Markup:
-        """One table: a row for each setting, with each number's mean and deviation over its seeds, then references."""
-        settings = varied(group)
-        several = any(len(each) > 1 for each in by_setting(group))
+        """One table: a row for each setting, with the mean and deviation of each number over its seeds; references."""
+        settings, groups = varied(group), by_setting(group)
+        several = any(len(each) > 1 for each in groups)
         head = ("seeds" if several else "run", *settings, *(label(name) for name in names))
-        rows = [self._score(each, settings, several, names) for each in by_setting(group)]
-        rows += self._references(group, len(settings), names)
+        places = {name: decimals(values_of(each, name) for each in groups) for name in names}
+        rows = [self._score(each, settings, several, places) for each in groups]
+        rows += self._references(group, len(settings), places)
         return self.parts.table(head, rows, caption, self._behind(group, settings, names))
 
-    def _score(self, group: list[Entry], settings: Sequence[str], several: bool, names: Sequence[str]) -> dict:
+    def _score(self, group: list[Entry], settings: Sequence[str], several: bool, places: dict[str, int]) -> dict:
+        """One setting's row. Args: places: the decimals of each metric's column."""
         done = finished(group)
         values = [getattr(group[0].settings, name) for name in settings]
-        values = [value if isinstance(value, int) else str(value) for value in values]
+        row = self._row("", *[value if isinstance(value, int) else str(value) for value in values])
         if done:
-            row = self._row("", *values, *(values_of(done, name) for name in names))
+            row["cells"] += [
+                {"text": spread(values_of(done, name), shared), "number": True} for name, shared in places.items()
+            ]
         else:
-            row = self._row("", *values, group[0].state, kind="missing")
+            row["cells"].append({"text": group[0].state})
+            row["kind"] = "missing"
         row["cells"][0] = by_seed(group) if several else {"text": group[0].name, "href": page_of(group[0])}
         return row
 
     def _behind(self, group: list[Entry], settings: Sequence[str], names: Sequence[str]) -> str:
-        """What the runs of a table share, the number of images behind each number, and what to know of some."""
+        """What a table's runs share, how many images are behind each number, and what to know about some of them."""
         first, different = group[0].settings, {*settings, *differing(group)}
         same = [f"{name} {getattr(first, name)}" for name in ALWAYS if name not in different]
         counts: dict[str, list[str]] = {}
@@ -817,59 +858,63 @@ class Page:
         grey = any(getattr(one.settings, "binarize", "") == "none" for one in group)
         failed = [one.name for one in group if any(one.metrics.get(name, 0) < 0 for name in names if "emd_" in name)]
         notes = (
-            f"All: {', '.join(same)}." * bool(same),
+            f"All runs: {', '.join(same)}." * bool(same),
             f"Images behind the numbers: {images}." * bool(images),
             self._classifier(group) if not {*BY_CLASSIFIER}.isdisjoint(names) else "",
-            f"NDB is of {listed(sorted(bins))} bins." if bins and "ndb" in names else "",
+            f"NDB counts {listed(sorted(bins))} bins." if bins and "ndb" in names else "",
             W1_NOTE if "w1" in names else "",
             GREY_NOTE if grey and any(name.startswith("nll_") for name in names) else "",
-            f"A negative EMD in {listed(failed)}: the critic has failed there, and the number says nothing."
+            f"The EMD of {listed(failed)} is negative: the critic has failed there, and the number is meaningless."
             * bool(failed),
+            *missing(group, names),
         )
         return " ".join(filter(None, notes))
 
     @staticmethod
     def _classifier(group: list[Entry]) -> str:
-        """How far the classifier behind the runs' numbers can be trusted."""
+        """How accurate the classifier behind the runs' numbers is."""
         cards = {one.data: one.result["scorecard"] for one in finished(group) if "scorecard" in one.result}
         texts = [
             f"{100 * card['classifier_accuracy']:.1f} % of {number(card['classifier_test_n'])} test images on {data}"
             for data, card in cards.items()
-            if card["classifier_accuracy"] is not None
+            if card.get("classifier_accuracy") is not None
         ]
         return f"The classifier behind the numbers is right on {'; '.join(texts)}." if texts else ""
 
-    def _references(self, group: list[Entry], blank: int, names: Sequence[str]) -> list[dict]:
-        """One row for each reference that any of the metrics has, with the mean over the runs where they differ."""
+    def _references(self, group: list[Entry], blank: int, places: dict[str, int]) -> list[dict]:
+        """One row for each reference that any of the metrics has; the mean, if the runs have different values."""
         found: dict[str, dict[str, list[float]]] = {}
         for one in finished(group):
-            for metric, marks in one.result.get("references", {}).items():
-                for reference, value in marks.items() if metric in names else ():
+            for metric, marks in one.references.items():
+                for reference, value in marks.items() if metric in places else ():
                     found.setdefault(reference, {}).setdefault(metric, []).append(value)
         order = [name for name in REFERENCES if name in found] + [name for name in found if name not in REFERENCES]
-        return [
-            self._row(
-                f"reference: {reference.replace('_', ' ')}",
-                *[""] * blank,
-                *[fmean(found[reference][name]) if name in found[reference] else "" for name in names],
-                kind="reference",
-            )
-            for reference in order
-        ]
+        rows = []
+        for name in order:
+            values = [
+                (fmean(found[name][metric]), shared) if metric in found[name] else ("", 0)
+                for metric, shared in places.items()
+            ]
+            cells = [{"text": number(value, shared), "number": value != ""} for value, shared in values]
+            head = [{"text": f"reference: {name.replace('_', ' ')}"}, *[{"text": ""}] * blank]
+            rows.append({"cells": head + cells, "kind": "reference"})
+        return rows
 
-    @staticmethod
-    def self_test() -> Piece:
+    def self_test(self) -> Piece:
         """A link to the estimators' self-test, which `report.build` puts beside the runs' notebooks."""
         link = '<a href="notebooks/estimators.html">Can the numbers be trusted?</a>'
-        return Piece(f"<p>{link} Each estimator against exactly known answers, and under damage of known size.</p>")
+        return self._piece(
+            f"<p>{link} Each estimator is compared with exactly known answers and tested on damage of known size.</p>"
+        )
 
     def budget(self) -> Piece:
-        """What each setting took: parameters, steps, images, time and memory."""
+        """What each setting cost: parameters, steps, images, time and memory."""
         groups = [each for _, group in self._by_notebook(self.done) for each in by_setting(group)]
         if not groups:
-            return Piece("")
+            return self._piece()
         several = any(len(group) > 1 for group in groups)
-        rows = [self._spent(group) for group in groups]
+        places = [decimals(column) for column in zip(*(measured(group) for group in groups), strict=True)]
+        rows = [self._spent(group, places) for group in groups]
         head = (
             "setting" if several else "run",
             "parameters",
@@ -880,25 +925,25 @@ class Page:
             "images/s",
             "peak memory (MiB)",
         )
-        note = "Steps are those of the generator, for the VAE of the whole. Parameters are those of all its networks."
+        note = "Steps are the generator's; for the VAE, those of the whole model. Parameters are those of all networks."
         note += " Time, speed and memory are mean ± standard deviation over the seeds." * several
-        return Piece(self.parts.table(head, rows, "Budget", note))
+        return self._piece(self.parts.table(head, rows, "Budget", note))
 
-    def _spent(self, group: list[Entry]) -> dict:
-        """One setting's row: what is the same for all its seeds from the first, and what was measured from each."""
-        first, results = group[0].result, [one.result for one in group]
+    def _spent(self, group: list[Entry], places: Sequence[int]) -> dict:
+        """One setting's row: what all its seeds share is taken from the first; what was measured, from each."""
+        first = group[0].result
         steps = first.get("steps", {})
-        return self._row(
+        row = self._row(
             group[0].name if len(group) == 1 else group[0].planned.setting,
             sum(first["parameters"].values()),
             next((steps[name] for name in ("vae", "generator") if name in steps), math.nan),
             next((steps[name] for name in ("critic", "discriminator") if name in steps), math.nan),
             first.get("images_seen", math.nan),
-            [one["seconds"]["fit"] for one in results if "fit" in one["seconds"]],
-            [one["images_per_second"] for one in results if "images_per_second" in one],
-            [one["peak_rss_mib"] for one in results if "peak_rss_mib" in one],
             kind="spent",
         )
+        texts = [spread(values, shared) for values, shared in zip(measured(group), places, strict=True)]
+        row["cells"] += [{"text": text, "number": True} for text in texts]
+        return row
 
     def networks(self) -> Piece:
         """The layers of every distinct network."""
@@ -908,10 +953,10 @@ class Page:
                 new = self._layers(name, rows) | {"title": f"{one.settings.notebook}: {name}", "runs": []}
                 runs_of = shown.setdefault(f"{new['title']} {rows}", new)["runs"]
                 runs_of += [one.planned.setting] * (one.planned.setting not in runs_of)
-        return Piece(self.parts.layers(shown.values()))
+        return self._piece(self.parts.layers(shown.values()))
 
     def assumptions(self) -> Piece:
-        """What the write-up leaves open, with the values that these runs have."""
+        """What the write-up does not say, with the values that these runs have."""
         settings = [entry.settings for entry in self.entries]
         rows = []
         for one in self.study.figures:
@@ -923,7 +968,7 @@ class Page:
         for model in ("gan", "wgan"):
             networks = listed(one.network for one in settings if one.model == model)
             if networks:
-                rows.append(self._row(f"layers of the {MODELS[model]}", f"{networks}; the tables above list them"))
+                rows.append(self._row(f"layers of the {MODELS[model]}", f"{networks}; see the tables of layers above"))
         critics = [one for one in settings if one.model == "wgan"]
         if critics:
             rows.append(self._row("how the critic is kept Lipschitz", listed(lipschitz(one) for one in critics)))
@@ -932,33 +977,33 @@ class Page:
             epochs, batch = listed(one.epochs for one in mine), listed(one.batch_size for one in mine)
             rates = listed(learning_rate(one) for one in mine)
             rows.append(self._row(f"epochs and optimizer, {notebook}", f"{epochs} epochs, batch {batch}, {rates}"))
-        return Piece(self.parts.table(("left open", "assumed here"), rows))
+        return self._piece(self.parts.table(("not stated", "assumed here"), rows))
 
     def conclusion(self) -> Piece:
-        """The write-up's claims: an overview, then each with its numbers, rule and verdict."""
+        """The write-up's claims: an overview, then each claim with its numbers, rule and verdict."""
         lossy = any(one.reencoded for one in self.verdicts)
         rows = [
             self._row(one.claim.number, one.claim.text, one.word, one.points_to or "–", *[one.reencoded or "–"] * lossy)
             for one in self.verdicts
         ]
-        head = ("no.", "claim", "verdict", "numbers point to", *["in part on"] * lossy)
+        head = ("no.", "claim", "verdict", "numbers point to", *["partly based on"] * lossy)
         note = [{"text": self._classifier(self.done)}]
         tested = [(other, found) for other, found in self.evidence if found]
         for other, found in tested:
             note += [
-                {"text": f" Tested on {len(found)} runs of "},
+                {"text": f" Also tested on {len(found)} runs of "},
                 {"text": f"“{other.title}”", **self._page_of(other)},
-                {"text": f" too, with {_lengths(found)} epochs."},
+                {"text": f", with these numbers of epochs: {_lengths(found)}."},
             ]
-        note += [{"text": " Of runs of several lengths those with the most seeds count."}] * bool(tested)
+        note += [{"text": " If runs have different lengths, those with the most seeds count."}] * bool(tested)
         overview = self.parts.table(head, rows, tally(self.verdicts), note)
         markup = overview + self.parts.claims([self._claim(one) for one in self.verdicts])
         for other, _ in tested:
             markup += self._found_by(other) if other.findings else ""
-        return Piece(markup)
+        return self._piece(markup)
 
     def _found_by(self, other: plan.Study) -> str:
-        """The findings of a study of the evidence, its runs and figures named as it names them."""
+        """The findings of a study of the evidence, with runs and figures named as that study names them."""
         texts = [
             self._referred(text, f"findings[{index}] of {other.name}", other.name)
             for index, text in enumerate(other.findings)
@@ -967,46 +1012,55 @@ class Page:
 
     def _claim(self, one: claims.Verdict) -> dict:
         points = f"the numbers point to: {one.points_to}" if one.points_to else ""
-        on = f"in part on {one.reencoded}" if one.reencoded else ""
+        on = f"partly based on {one.reencoded}" if one.reencoded else ""
         why = "; ".join(part for part in (one.why, points, on) if part)
         return {
             "claim": one.claim,
             "word": one.word,
             "kind": one.word.replace(" ", "-"),
             "why": f"{why[:1].upper()}{why[1:]}.",
-            "seen": self._figures_of(one),
+            "seen": self._shown_in(one),
             "head": ("comparison", "number", "before", "after", "needed", "seeds", "epochs", "holds"),
             "rows": [self._outcome(outcome) for outcome in one.outcomes],
         }
 
-    def _figures_of(self, verdict: claims.Verdict) -> list[dict]:
-        """Links to the figures that show what a claim's tests compare, of those for which both sides have runs here."""
-        numbers = set()
+    def _shown_in(self, verdict: claims.Verdict) -> list[dict]:
+        """Links to the figures that show what a claim's tests compare, if both sides have runs here.
+
+        A figure counts only if it is of a kind in which the compared number can be seen: no table of layers. A speed is
+        in no figure but in the budget.
+        """
+        numbers, budget = set(), False
         for test in (outcome.test for outcome in verdict.outcomes):
-            sides = [
-                [
-                    one
-                    for one in self.done
-                    if all(one.result["settings"].get(name) == value for name, value in side.items())
-                ]
-                for side in (test.before, test.after)
-                if side
-            ]
+            sides = [self._chosen(side) for side in (test.before, test.after) if side]
             compared = {one.result["settings"].get(test.rising) for side in sides for one in side}
             if all(sides) and not (test.rising and len(compared) < 2):
-                numbers |= {number for side in sides for one in side for number in self.seen.get(one.name, ())}
-        links = [
-            piece for number in sorted(numbers) for piece in ({"text": ", "}, *self._referred(f"[fig:{number}]", ""))
+                budget |= test.measure is claims.SPEED
+                names = [one.name for side in sides for one in side]
+                numbers |= {number for name in names for number in self._figures_of(name, test.measure.shown_by)}
+        links = [f"[fig:{number}]" for number in sorted(numbers)]
+        pieces = [piece for link in links for piece in ({"text": ", "}, *self._referred(link, ""))]
+        pieces += [{"text": ", "}, {"text": "Budget", "href": "#budget"}] * budget
+        return pieces[1:]
+
+    def _chosen(self, side: dict) -> list[Entry]:
+        """The finished runs that have these settings."""
+        return [
+            one for one in self.done if all(one.result["settings"].get(name) == value for name, value in side.items())
         ]
-        return links[1:]
+
+    def _figures_of(self, run: str, kinds: Iterable[str]) -> list[int]:
+        """The numbers of the figures of some kinds that show a run."""
+        return [number for number, its in self.seen.get(run, {}).items() if not set(its).isdisjoint(kinds)]
 
     def _outcome(self, one: claims.Outcome) -> dict:
-        test, after = one.test, spread(one.after) if one.after else ""
+        test, shared = one.test, decimals([one.before, one.after]) if one.after else None
+        after = spread(one.after, shared) if one.after else ""
         decided = "open" if one.hindrance else one.decided
         words = {"holds": "yes", "fails": "no", "open": "open"}
         holds = f"leans {words[one.points_to]}" if decided == "open" != one.points_to else words[decided]
         epochs = " → ".join(dict.fromkeys(listed(side) for side in one.epochs))
-        values = (spread(one.before), after, test.needed, one.seeds, epochs, holds)
+        values = (spread(one.before, shared), after, test.needed, one.seeds, epochs, holds)
         on_pixels = ", of pixels" if one.metric == "frechet_pixels" else ""
         return self._row(compared(test), test.measure.label + on_pixels, *values)
 
@@ -1015,12 +1069,13 @@ class Page:
         found = beside([entry.result for entry in self.done])
         rows = [self._beside(one) for one in found if one.values]
         if not rows:
-            return Piece(self.parts.notes([f"None of the {len(found)} published numbers has a run beside it here."]))
+            words = f"This study has no run to compare with any of the {len(found)} published numbers."
+            return self._piece(self.parts.notes([words]))
         head = ("published", "setting", "theirs", "ours", "what differs", "verdict")
         left_out = len(found) - len(rows)
-        note = "Ours is the mean over the seeds there are. " + self._classifier(self.done)
-        note += f" {left_out} further published numbers have no run beside them in this study." * bool(left_out)
-        return Piece(self.parts.table(head, rows, "Published beside ours", note))
+        note = "Our number is the mean over all seeds. " + self._classifier(self.done)
+        note += f" {left_out} more published numbers have no comparable run in this study." * bool(left_out)
+        return self._piece(self.parts.table(head, rows, "Published numbers and ours", note))
 
     def _beside(self, one: Beside) -> dict:
         theirs, verdict = one.published, f"{one.word} ({one.why})" if one.why else one.word
@@ -1032,7 +1087,7 @@ class Page:
     # -- all runs at once
 
     def all_runs(self) -> Piece:
-        """Every run with every number, to sort and to filter; one row each, also of several seeds."""
+        """Every run with every number, to be sorted and filtered; each seed has a row of its own."""
         names = metric_names(self.entries)
         settings = ("latent_dim", "width", "network", "epochs", "seed")
         head = [{"text": text} for text in ("run", "model", "data")] + [
@@ -1041,33 +1096,36 @@ class Page:
         head += [{"text": text} for text in ("state", "figures")] + [
             {"text": label(name), "number": True} for name in names
         ]
-        rows = [self._one_run(one, settings, names) for one in self.entries]
-        return Piece(self.parts.runs_table(head, rows))
+        places = {name: decimals(values_of([one], name) for one in self.entries) for name in names}
+        rows = [self._one_run(one, settings, places) for one in self.entries]
+        return self._piece(self.parts.runs_table(head, rows))
 
-    def _one_run(self, one: Entry, settings: Sequence[str], names: Sequence[str]) -> dict:
-        shown = self.seen.get(one.name, ())
+    def _one_run(self, one: Entry, settings: Sequence[str], places: dict[str, int]) -> dict:
+        """One run's row. Args: places: the decimals of each metric's column."""
+        shown = list(self.seen.get(one.name, ()))
         cells = [{"text": one.name, "href": page_of(one)}, {"text": MODELS[one.model]}, {"text": one.data}]
         for value in (*(getattr(one.settings, name) for name in settings), one.state):
             cells.append({"text": str(value), "number": isinstance(value, int), "value": value})
         cells.append(
             {"text": listed(str(number) for number in shown) or "–", "href": f"#fig-{shown[0]}" if shown else ""}
         )
-        for name in names:
+        for name, shared in places.items():
             value = one.metrics.get(name)
-            cells.append({"text": number(value), "number": True, "value": "" if value is None else f"{value:.10g}"})
+            sorted_by = "" if value is None else f"{value:.10g}"
+            cells.append({"text": number(value, shared), "number": True, "value": sorted_by})
         return {"cells": cells, "kind": "" if one.result else "missing"}
 
     def compare(self) -> Piece:
         """Any two runs side by side: curves on one scale, and galleries over the epochs."""
         if len(self.done) < 2:
-            return Piece(self.parts.notes(["There are not two finished runs to compare."]))
-        return Piece(self.parts.compare([{"name": one.name, "label": title_of(one)} for one in self.done]))
+            return self._piece(self.parts.notes(["A comparison needs two finished runs."]))
+        return self._piece(self.parts.compare([{"name": one.name, "label": title_of(one)} for one in self.done]))
 
     def scatter(self) -> Piece:
-        """Any two numbers over the runs; without scripts, sharpness and the Fréchet distance."""
-        names = metric_names(self.done)
+        """Any two numbers of all runs; without scripts, sharpness and the Fréchet distance."""
+        names = [name for name in metric_names(self.done) if values_of(self.done, name)]
         if not names:
-            return Piece("")
+            return self._piece(self.parts.notes(["No run has a number yet."]))
         choices = [(name, label(name)) for name in (*names, "latent_dim", "width", "epochs")]
         y = next((name for name in claims.QUALITY if name in names), names[0])
         x = next((name for name in ("sharpness", *names) if name in names and name != y), y)
@@ -1075,16 +1133,18 @@ class Page:
         for one in self.done:
             if x in one.metrics and y in one.metrics:
                 points.setdefault(f"{MODELS[one.model]}, {one.family}", []).append((one.metrics[x], one.metrics[y]))
-        return Piece(self.parts.scatter(choices, x, y, drawing(figures.points(points, label(x), label(y)))))
+        return self._piece(self.parts.scatter(choices, x, y, drawing(figures.points(points, label(x), label(y)))))
 
     def data(self) -> Piece:
-        """What the page's script needs: each run's numbers and curve, and the planes."""
+        """What the page's script needs: each run's numbers and curve, and the planes. In JupyterLab no script runs."""
+        if in_lab():
+            return self._piece()
         shown = [run_data(one) for one in self.done]
         names = {name: label(name) for name in (*metric_names(self.done), "latent_dim", "width", "epochs")}
-        return Piece(self.parts.data({"runs": shown, "labels": names, "planes": self.planes}))
+        return self._piece(self.parts.data({"runs": shown, "labels": names, "planes": self.planes}))
 
     def provenance(self) -> Piece:
-        """Where all this comes from: commit, versions, machines, data, dates, time; and how to make any run again."""
+        """The origin of it all: commit, versions, machines, data, dates, time; and how to repeat any run."""
         results = [one.result for one in self.done]
         dates = sorted(result["finished"] for result in results if "finished" in result)
         used = [{"Python": result.get("python", "–")} | result["versions"] for result in results]
@@ -1092,33 +1152,29 @@ class Page:
         spent = sum(sum(result["seconds"].values()) for result in results)
         digests = sorted({f"{one.data} {one.result['dataset']['sha256']}" for one in self.done})
         facts = [
-            ("Code", f"{commit()}; each run's result.json names its notebook and sources by digest"),
+            ("Code", f"{commit()}; each run's result.json has the digests of its notebook and sources"),
             ("Versions", ", ".join(versions) if used else "–"),
             ("Machines", listed(result.get("machine", "unknown") for result in results) or "–"),
             ("Data (sha256)", "; ".join(digests) or "–"),
             ("Runs finished", f"{dates[0]} to {dates[-1]}" if dates else "–"),
-            ("Computed for", f"{runs.duration(spent)} in all runs together, start-up and evaluation included"),
-            ("This page", time.strftime("%Y-%m-%dT%H:%M:%S%z")),
+            ("Computing time", f"{runs.duration(spent)} for all runs together, including start-up and evaluation"),
+            ("Page built", time.strftime("%Y-%m-%dT%H:%M:%S%z")),
         ]
         commands = [{"name": one.name, "command": again(one)} for one in self.entries]
         note = (
-            "From the repository's folder, with the environment active; what is not said is the notebook's default. "
-            "Numbers repeat to the last digit on the same kind of processor with as many threads as the run had, which "
-            "is one where a study had a worker for each core: export OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1."
+            "Run the command in the repository's folder with the environment active. Settings that it does not name "
+            "have the notebook's defaults. The numbers are the same to the last digit on the same kind of processor "
+            "with the same number of threads. In a study with one worker per core, each run had one thread: "
+            "export OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1."
         )
-        return Piece(self.parts.provenance(facts, commands, note))
+        return self._piece(self.parts.provenance(facts, commands, note))
 
     # -- helpers
 
     @staticmethod
     def _row(*values, kind: str = "") -> dict:
-        """A table's row; numbers, and lists of numbers, one a seed, stand right."""
-        cells = [
-            {"text": spread(value), "number": True}
-            if isinstance(value, list)
-            else {"text": number(value), "number": isinstance(value, int | float)}
-            for value in values
-        ]
+        """A table's row; numbers are right-aligned."""
+        cells = [{"text": number(value), "number": isinstance(value, int | float)} for value in values]
         return {"cells": cells, "kind": kind}
 
     @staticmethod
@@ -1128,14 +1184,14 @@ class Page:
 
 
 def differences(one: Entry, others: Iterable[Entry]) -> list[str]:
-    """What tells a run from others of its notebook beside latent dimension, width and seed: ['network conv']."""
+    """How a run differs from others of its notebook, apart from latent dimension, width and seed: ['network conv']."""
     group = [other for other in others if other.settings.notebook == one.settings.notebook]
     names = [name for name in differing(group) if name not in ("latent_dim", "width", "seed")]
     return [f"{name} {getattr(one.settings, name)}" for name in names]
 
 
 def strip(done: Sequence[Entry], width: int = 230) -> list[dict]:
-    """For each notebook sixteen samples of one setting: that of the largest latent dimension and smallest width."""
+    """For each notebook, sixteen samples of one setting: the largest latent dimension with the smallest width."""
     firsts = [group[0] for group in by_setting(done)]
     by_size = sorted(firsts, key=lambda entry: (entry.settings.latent_dim, -entry.settings.width))
     shown = {entry.settings.notebook: entry for entry in by_size}
@@ -1152,22 +1208,28 @@ def strip(done: Sequence[Entry], width: int = 230) -> list[dict]:
 
 
 def title_of(one: Entry) -> str:
-    """A run in the words of a list: 'VAE on MNIST · 2 latents, width 512, seed 0'."""
+    """A run as a list names it: 'VAE on MNIST · 2 latents, width 512, seed 0'."""
     settings, rest = one.settings, beyond(one)
     words = f"{MODELS[one.model]} on {one.data} · {settings.latent_dim} latents, width {settings.width}"
     return " · ".join(filter(None, (f"{words}, seed {settings.seed}", rest)))
 
 
 def film(one: Entry) -> dict:
-    """What parts.html.j2 needs to show a run's fixed-latent galleries over the epochs."""
+    """What parts.html.j2 needs to show a run's galleries of fixed latent vectors over the epochs."""
     epochs = [int(epoch) for epoch in one.samples["grid_epochs"]]
-    alt = f"36 images by {one.name} from the same latents, after {listed(epochs)} epochs"
+    alt = f"36 images by {one.name} from the same latent vectors, after {listed(epochs)} epochs"
     return {
         "id": f"film-{slug(one.name)}",
         "name": title_of(one),
         "epochs": epochs,
         "picture": frames(one.samples["grids"], alt),
     }
+
+
+def plane_alt(one: Entry, reach: float) -> str:
+    """A latent plane in words."""
+    side = f"from −{reach:g} to {reach:g}"
+    return f"Images decoded by {one.name} on an 11 by 11 grid, z1 {side} left to right, z2 {side} upwards"
 
 
 def plane_data(toured: dict[str, Any]) -> dict:
@@ -1189,10 +1251,11 @@ def run_data(one: Entry) -> dict:
     """A run as report.js compares and draws it."""
     column, unit = CURVES[one.model]
     rounded = {
-        name: [float(f"{value:.5g}") for value in one.history.get(name, ())] for name in (column, f"val_{column}")
+        name: [float(f"{value:.5g}") if math.isfinite(value) else None for value in one.history.get(name, ())]
+        for name in (column, f"val_{column}")
     }
     levels = [{"label": name, "value": value} for name, value in figures.LEVELS.get(column, {}).items()]
-    mean_image = one.result.get("references", {}).get("test_loss", {}).get("mean_image")
+    mean_image = one.references.get("test_loss", {}).get("mean_image")
     levels += [{"label": "best constant image", "value": mean_image}] if one.model == "vae" and mean_image else []
     return {
         "name": one.name,
@@ -1214,7 +1277,7 @@ def run_data(one: Entry) -> dict:
 
 
 def commit() -> str:
-    """The repository's commit, and whether there are changes beyond it."""
+    """The repository's commit, and whether there are uncommitted changes."""
     try:
         git = ["git", "-C", str(runs.ROOT)]
         name = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
@@ -1223,11 +1286,11 @@ def commit() -> str:
         )
     except (OSError, subprocess.CalledProcessError):
         return "version unknown: no git repository"
-    return f"commit {name.stdout.strip()}" + " with changes that are not committed" * bool(changed.stdout.strip())
+    return f"commit {name.stdout.strip()}" + " with uncommitted changes" * bool(changed.stdout.strip())
 
 
 def again(one: Entry) -> str:
-    """The one command that makes a run again, as plain papermill; everything that is not a default stands in it."""
+    """The papermill command that repeats a run; it names every setting that is not the notebook's default."""
     source = runs.NOTEBOOK_DIR / f"{one.settings.notebook}.ipynb"
     defaults = notebook_defaults(source)
     dataset = one.result["dataset"]["name"] if one.result else Path(one.settings.dataset).name  # without its folder
@@ -1239,8 +1302,15 @@ def again(one: Entry) -> str:
     return shlex.join([*words, "-p", "output_dir", f"again/{one.name}"])
 
 
+def measured(group: list[Entry]) -> list[list[float]]:
+    """The seconds of training, the images per second and the peak memory of a setting's runs."""
+    results = [one.result for one in group]
+    seconds = [one["seconds"]["fit"] for one in results if "fit" in one["seconds"]]
+    return [seconds, *([one[name] for one in results if name in one] for name in ("images_per_second", "peak_rss_mib"))]
+
+
 def by_seed(group: list[Entry]) -> dict:
-    """A table's cell that links to the notebook of each seed of a setting."""
+    """A table's cell with a link to the notebook of each seed of a setting."""
     count, done = len(group), len(finished(group))
     links = [{"text": f"{one.settings.seed}", "href": page_of(one), "state": one.state} for one in group]
     seeds = f"{count}" if done == count else f"{done} of {count}"
@@ -1248,17 +1318,17 @@ def by_seed(group: list[Entry]) -> dict:
 
 
 def beyond(one: Entry) -> str:
-    """What a run's name says beside the settings that have columns of their own: 'epochs4', or nothing."""
+    """What a run's name says beyond the settings that have columns of their own: 'epochs4', or nothing."""
     return one.name.partition(f"-seed{one.settings.seed}")[2].removeprefix("-")
 
 
 def page_of(one: Entry) -> str:
-    """Where a run's notebook stands, seen from the report; '' where it is not done, or published without."""
+    """The page of a run's notebook, seen from the report; '' if the run is not done or was published without it."""
     return f"notebooks/{one.name}.html" if one.result and not runs.published(one.planned.folder) else ""
 
 
 def counted(group: list[Entry]) -> str:
-    """How many settings and runs."""
+    """The number of settings and runs, in words."""
     settings, count = len(by_setting(group)), len(group)
     of = f"{settings} setting{'s' * (settings > 1)}, " if settings < count else ""
     return f"{of}{count} run{'s' * (count > 1)}"
@@ -1270,27 +1340,27 @@ def short(metric: str) -> str:
 
 
 def headlines(group: list[Entry]) -> list[str]:
-    """The few metrics that stand under a figure: the model's own, sharpness and the Fréchet distance."""
+    """The few numbers below a figure: the model's own, sharpness and the Fréchet distance."""
     quality = next((name for name in claims.QUALITY if values_of(group, name)), "")
     return [name for name in (HEADLINES[group[0].model], "sharpness", quality) if values_of(group, name)]
 
 
 def course(group: list[Entry]) -> tuple[figures.History, figures.History | None]:
-    """What a setting's curves show: its run's history, or mean and standard deviation over its seeds."""
+    """What a setting's curves show: its run's history, or the mean and standard deviation over its seeds."""
     histories = [one.history for one in group]
     return figures.over_seeds(histories) if len(histories) > 1 else (histories[0], None)
 
 
 def extent(group: list[Entry]) -> list[figures.History]:
-    """Histories that hold all that a setting's curves reach."""
+    """Histories that contain all the values of a setting's curves."""
     history, band = course(group)
     return [history, *figures.edges(history, band)]
 
 
 def grids(done: Iterable[Entry]) -> list[dict[tuple[int, int], list[Entry]]]:
-    """Full grids over latent_dim and width, two values or more of each: the runs, one a seed, of each such pair.
+    """Full grids over latent_dim and width with two or more values of each: the runs of each pair, one per seed.
 
-    Runs are of one grid when they are alike in everything but these two settings and the seed.
+    The runs of one grid differ only in these two settings and the seed.
     """
     found: dict[Any, dict[tuple[int, int], list[Entry]]] = {}
     for one in done:
@@ -1306,24 +1376,23 @@ def heat_map(cells: dict[tuple[int, int], list[Entry]], metric: str) -> dict:
     latents, widths = (sorted(set(side)) for side in zip(*cells, strict=True))
     scores = [[values_of(cells[z, width], metric) for width in widths] for z in latents]
     values = [[fmean(score) if score else math.nan for score in row] for row in scores]
-    texts = [["\n± ".join(filter(None, mean_and_deviation(score))) for score in row] for row in scores]
-    return drawing(
-        figures.heat_map(values, latents, widths, texts, ("latent_dim", "width"), label(metric)), kind="paper"
-    )
+    shared = decimals(score for row in scores for score in row)
+    texts = [["\n± ".join(filter(None, mean_and_deviation(score, shared))) for score in row] for row in scores]
+    return drawing(figures.heat_map(values, latents, widths, texts, ("latent_dim", "width"), label(metric)))
 
 
 def varied(group: list[Entry]) -> list[str]:
-    """The settings that a table of these runs needs columns for; seeds are told apart in another way."""
+    """The settings for which a table of these runs needs columns; seeds have no column of their own."""
     return [name for name in ALWAYS if name in {"latent_dim", "width", *differing(group)} - {"seed"}]
 
 
 def differing(group: list[Entry]) -> list[str]:
-    """The settings that are not the same in all runs, of those that the tables tell."""
+    """Those of the settings shown in tables that are not the same in all runs."""
     return [name for name in ALWAYS if len({getattr(one.settings, name) for one in group}) > 1]
 
 
 def about(group: list[Entry]) -> str:
-    """Model, dataset and settings of the runs behind a figure, in words."""
+    """The model, the dataset and the settings behind a figure, in words."""
     settings = [entry.settings for entry in group]
     values = {name: listed(getattr(one, name) for one in settings) for name in ("latent_dim", "width")}
     values["seed"] = listed(sorted(one.seed for one in settings))
@@ -1347,16 +1416,28 @@ def optimizer(settings) -> str:
 
 
 def learning_rate(settings) -> str:
-    schedule = {"constant": "", "linear": " falling to 0", "burda": " falling as in Burda et al. (2016)"}
+    schedule = {"constant": "", "linear": " decreasing to 0", "burda": " decreasing as in Burda et al. (2016)"}
     return f"{optimizer(settings)} {settings.learning_rate:g}{schedule[settings.schedule]}"
 
 
 def lipschitz(settings) -> str:
     penalty, clipping = f"gradient penalty {settings.gp_weight:g}", f"weights clipped at {settings.clip:g}"
-    return f"{clipping if settings.lipschitz == 'clip' else penalty}, {settings.n_critic} critic steps a generator step"
+    steps = f"{settings.n_critic} critic step{'s' * (settings.n_critic > 1)} per generator step"
+    return f"{clipping if settings.lipschitz == 'clip' else penalty}, {steps}"
+
+
+def missing(group: Iterable[Entry], names: Iterable[str]) -> list[str]:
+    """Why some runs of a table lack some of its numbers: a sentence for each reason."""
+    lacking: dict[str, tuple[dict, dict]] = {}
+    for one in group:
+        for name, why in one.absent.items():
+            if name in names:
+                metrics, runs_of = lacking.setdefault(why, ({}, {}))
+                metrics[short(name)] = runs_of[one.name] = None
+    return [f"No {listed(metrics)} for {listed(runs_of)}: {why}." for why, (metrics, runs_of) in lacking.items()]
 
 
 def metric_names(group: Iterable[Entry]) -> list[str]:
-    """The metrics that any of the runs has, the known ones first."""
-    found = dict.fromkeys(name for entry in group for name in entry.metrics)
+    """The metrics that any of the runs has, or says that it cannot have; the known ones first."""
+    found = dict.fromkeys(name for entry in group for name in (*entry.metrics, *entry.absent))
     return [name for name in METRICS if name in found] + [name for name in found if name not in METRICS]

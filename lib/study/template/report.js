@@ -1,7 +1,14 @@
-// What the report does beside: films over the epochs, planes to move over, two runs side by side, the table, the scatter.
+// What only the report does: films over the epochs, planes to move over, two runs side by side, the table, the scatter.
 const study = one("#study-data") ? JSON.parse(one("#study-data").textContent) : null;
 const SVG = "http://www.w3.org/2000/svg";
 const COLOURS = { vae: "#0072B2", gan: "#D55E00", wgan: "#009E73" };
+
+// As lib/rounding.py writes a number by itself.
+function digits(value) {
+  if (!value || Number.isInteger(value) || Math.abs(value) < 1e-4) return Math.abs(value) < 1e-4 && value ? value.toExponential(2) : value.toLocaleString("en", { useGrouping: value > 9999 });
+  const power = Number(value.toExponential(2).split("e")[1]), places = Math.max(2 - power, Math.abs(value) < 999.5 ? 1 : 0);
+  return value.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places, useGrouping: Math.abs(value) >= 9999.5 });
+}
 
 function film(box) {
   const view = one(".film-view", box), slider = one("input", box), out = one("output", box), play = one("button", box);
@@ -30,6 +37,9 @@ function plane(box) {
   const context = canvas.getContext("2d"), picture = context.createImageData(canvas.width, canvas.height);
   const out = one("output", canvas.parentElement), cross = document.createElement("i");
   box.append(cross);
+  box.tabIndex = 0;
+  box.setAttribute("role", "application");
+  box.setAttribute("aria-label", box.dataset.label);
   const z = [0, 0];
   const draw = () => {
     const [x, y] = [z[0], -z[1]].map((value) => (value + reach) / (2 * reach) * (count - 1));
@@ -95,15 +105,17 @@ function axes(svg, [x0, x1], [y0, y1], xLabel, yLabel, box) {
   return [X, Y];
 }
 
-function padded(values) {
+function padded(every) {
+  const values = every.filter(Number.isFinite);
+  if (!values.length) return [0, 1];
   const low = Math.min(...values), high = Math.max(...values), margin = 0.06 * (high - low) || 0.5;
   return [low - margin, high + margin];
 }
 
 function curve(run, limits, epochs) {
-  const svg = shape("svg", { viewBox: "0 0 520 300", role: "img", "aria-label": `${run.curve.label} of ${run.label} by epoch, from ${run.curve.values[0]} to ${run.curve.values.at(-1)}` });
+  const svg = shape("svg", { viewBox: "0 0 520 300", role: "img", "aria-label": run.curve.values.length ? `${run.curve.label} of ${run.label} by epoch, from ${run.curve.values[0]} to ${run.curve.values.at(-1)}` : `No curve of ${run.label}` });
   const [X, Y] = axes(svg, [1, epochs], limits, "epoch", `${run.curve.label} (${run.curve.unit}); dashed: validation`, { left: 62, top: 28, width: 440, height: 220 });
-  const path = (values) => values.map((value, i) => `${i ? "L" : "M"}${X(i + 1).toFixed(1)} ${Y(value).toFixed(1)}`).join("");
+  const path = (values) => values.map((value, i) => value === null ? "" : `${i && values[i - 1] !== null ? "L" : "M"}${X(i + 1).toFixed(1)} ${Y(value).toFixed(1)}`).join("");
   for (const level of run.curve.levels.filter(({ value }) => value >= limits[0] && value <= limits[1])) {
     shape("line", { x1: 62, x2: 502, y1: Y(level.value), y2: Y(level.value), stroke: "var(--soft)", "stroke-dasharray": "2 3" }, svg);
     shape("text", { class: "tick", x: 500, y: Y(level.value) - 4, "text-anchor": "end" }, svg, level.label);
@@ -142,7 +154,7 @@ function compare() {
       }
       const list = document.createElement("p");
       list.className = "numbers";
-      list.textContent = Object.entries(run.metrics).map(([metric, value]) => `${study.labels[metric] || metric} ${Number(value.toPrecision(4))}`).join(" · ");
+      list.textContent = Object.entries(run.metrics).map(([metric, value]) => `${study.labels[metric] || metric} ${digits(value)}`).join(" · ");
       panel.append(list);
       return panel;
     }));
@@ -168,7 +180,7 @@ function scatter() {
     }
     const [X, Y] = axes(svg, padded(runs.map((run) => value(run, x))), padded(runs.map((run) => value(run, y))), study.labels[x], study.labels[y], { left: wide ? 70 : 44, top: 30, width: wide ? 560 : 320, height: 330 });
     for (const run of runs) {
-      const label = `${run.label}: ${study.labels[x]} ${Number(value(run, x).toPrecision(4))}, ${study.labels[y]} ${Number(value(run, y).toPrecision(4))}`;
+      const label = `${run.label}: ${study.labels[x]} ${digits(value(run, x))}, ${study.labels[y]} ${digits(value(run, y))}`;
       const link = run.page ? shape("a", { href: run.page, "aria-label": label }, svg) : shape("g", { role: "img", "aria-label": label }, svg);
       const at = { cx: X(value(run, x)), cy: Y(value(run, y)) };
       const dot = run.family === "MNIST" ? shape("circle", { class: "dot", ...at, r: 7, fill: COLOURS[run.model] }, link)
