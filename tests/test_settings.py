@@ -1,5 +1,7 @@
 """Every user-facing setting: what is accepted, what is refused, and in what words."""
 
+import re
+
 import pytest
 
 from lib.runs import NOTEBOOK_DIR
@@ -112,6 +114,30 @@ def test_of_notebook_refuses_an_injected_name_that_is_no_parameter():
 def test_of_notebook_knows_a_study_file():
     with pytest.raises(UserError, match=r"this is a study file.*use `latent-report run FILE`"):
         of_notebook(_namespace('title = "x"\nnotebooks = {"vae_mnist": {}}\n', notebooks={}))
+
+
+def test_of_notebook_knows_papermills_own_parameters():
+    injected = 'PAPERMILL_INPUT_PATH = "a"\nPAPERMILL_OUTPUT_PATH = "b"\nPAPERMILL_OUTPUT_DIR_PATH = ""\nepochs = 3\n'
+    assert of_notebook(_namespace(injected, epochs=3)).epochs == 3  # of its option --inject-paths
+
+
+def test_of_notebook_says_what_a_list_is_for():
+    with pytest.raises(
+        UserError, match=r"width = \[8, 16\].*a list is a grid of runs, which `latent-report run` makes"
+    ):
+        of_notebook(_namespace("width = [8, 16]\n", width=[8, 16]))
+
+
+def test_of_notebook_finds_a_name_that_was_changed_by_mistake():
+    values = notebook_defaults(NOTEBOOK_DIR / "vae_mnist.ipynb")
+    values["widht"] = values.pop("width")
+    cell = 'notebook: str = "vae_mnist"  # its name\n%matplotlib\nwidht: int = 512\n'
+    for source, words in (
+        (cell.replace("%matplotlib\n", ""), "unknown parameter 'widht' (did you mean width?)"),
+        (cell, "width is missing"),
+    ):
+        with pytest.raises(UserError, match=re.escape(words)):
+            of_notebook(values | {"In": ["", source]})
 
 
 def test_of_notebook_ignores_other_names_of_a_live_notebook():
