@@ -9,6 +9,7 @@ from scipy import linalg, ndimage, optimize, special
 
 PART = 500  # images or rows taken at a time, where all at once would need much memory
 Z = 3.0  # standard errors beyond which a bin counts as different
+NEIGHBOURS = 3  # k of precision and recall
 
 
 def parts(array, size: int = PART):
@@ -35,7 +36,7 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
     return float(mean_gap @ mean_gap + np.trace(a) + np.trace(b) - 2 * cross)
 
 
-def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[float, float]:
+def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = NEIGHBOURS) -> tuple[float, float]:
     """Improved precision and recall of rows [N, D] and [M, D], each in 0..1 (Kynkaanniemi et al. 2019, eq. 1 and 2).
 
     Precision is the share of fake rows within the distance to the k-th nearest neighbour of some real row; recall the

@@ -3,8 +3,8 @@
 Everything here is drawn with seeds of its own: evaluating twice gives the same numbers. Test images are used only here.
 """
 
-import hashlib
 import json
+import math
 import time
 from pathlib import Path
 
@@ -13,18 +13,16 @@ from scipy import special
 
 from lib import data, estimates, networks, runs
 from lib.backend import keras, tf, untuned
-from lib.classifier import classifier
 from lib.estimates import parts
 from lib.models import GAN, VAE, WGAN, build, discriminator_loss, emd_estimate, jsd_estimate, unit_range
+from lib.provenance import Made, networks_digest
+from lib.scorecard import COMPARED, SEED, Scorecard, cache_key, some, too_few
+from lib.settings import UserError
 from lib.training import binarize_once
 
-SEED = 20_131_220  # of every draw made for an evaluation, whatever the run's own seed
 GRID = 36  # images of the fixed-latent gallery
 SAMPLES = 100  # prior samples kept with a run
 SHOWN = 10  # of these are shown beside the nearest training image
-BINS = 100  # of NDB, at most one for ten of the images that are scored: with fewer in a bin no test sees anything
-BIN_IMAGES = 45_000  # training images that the bins are fitted to, at most
-COMPONENTS = 64  # of the pixels' principal components, where there are no labels for a classifier
 BOUND_IMAGES = 1000  # test images of the importance-weighted bounds
 ASSIGNED = 2000  # images on each side of an exact W1
 
@@ -69,24 +67,35 @@ class Snapshots(keras.callbacks.Callback):
     def __init__(self, epochs: int, kept: int = 6):
         super().__init__()
         self.wanted = {round(epoch) for epoch in np.geomspace(1, epochs, kept)}
-        self.epochs, self.images = [], []
+        self.epochs, self.images, self.done = [], [], 0
 
     def on_epoch_end(self, epoch, logs=None):
-        if epoch + 1 in self.wanted:
-            self.epochs.append(epoch + 1)
-            self.images.append(decode(self.model, latents(GRID, latent_dim(self.model))))
+        self.done = epoch + 1
+        if self.done in self.wanted:
+            self.keep()
+
+    def on_train_end(self, logs=None):
+        if self.done and self.done not in self.epochs:  # it was stopped early
+            self.keep()
+
+    def keep(self) -> None:
+        self.epochs.append(self.done)
+        self.images.append(decode(self.model, latents(GRID, latent_dim(self.model))))
 
 
 def samples(model, dataset, snapshots: Snapshots) -> dict[str, np.ndarray]:
     """What the run keeps as `samples.npz` to be looked at: galleries, final samples and the training images nearest to
     the first of them; for a VAE its latent space too."""
+    if not snapshots.images:
+        raise UserError("this model has not been trained: run the cell of `training.train` first")
     kept = {
         "grid_epochs": np.array(snapshots.epochs),
         "grids": np.stack(snapshots.images),
         "samples": decode(model, latents(SAMPLES, latent_dim(model))),
     }
     kept["nearest"] = dataset.x_train[estimates.nearest(kept["samples"][:SHOWN], dataset.x_train)]
-    return kept | (latent_space(model, dataset) if isinstance(model, VAE) else {})
+    kept |= latent_space(model, dataset) if isinstance(model, VAE) else {}
+    return Made(kept, networks_digest(model.networks))
 
 
 def latent_space(model: VAE, dataset, count: int = 2000) -> dict[str, np.ndarray]:
@@ -142,132 +151,6 @@ def load(settings, shape, folder: Path):
     return model
 
 
-# ---- the scorecard -------------------------------------------------------------------------------
-
-
-class Scorecard:
-    """Scores generated images against a dataset's test images, with what the same scores are for other images.
-
-    Both sides have `count` images: four fifths of the images held out of all training, so that as many are left when
-    a class is removed from them. Bins, features and references are made once per dataset and cached.
-
-    Args:
-        dataset: a `data.Dataset`, however it is split: scores do not depend on the run's own split.
-        say: told in one line before something takes long.
-    """
-
-    def __init__(self, dataset, say=print):
-        dataset = dataset.split_again(5000)
-        self.test = dataset.x_test
-        self.count = min(len(dataset.x_test), len(dataset.x_validation) * 4 // 5)
-        self.classifier = None if dataset.y_test is None else classifier(dataset, say)
-        key = _key(dataset) | {"classifier": self.classifier and digest(self.classifier.network)}
-        folder = runs.cached(f"scorecard-{dataset.name}", key, lambda folder: self._make(folder, dataset, say))
-        with np.load(folder / "real.npz") as arrays:
-            self.real = dict(arrays)
-        self.bins = estimates.Bins(self.real["centres"], self.real["counts"])
-        self.references = json.loads((folder / "references.json").read_bytes())
-
-    def _make(self, folder: Path, dataset, say) -> None:
-        say(f"scoring real and damaged images of {dataset.name}: once for this dataset, then it is kept")
-        chosen = _some(dataset.x_train, BIN_IMAGES)
-        self.bins = estimates.Bins.fit(estimates.rows(chosen), max(2, min(BINS, self.count // 10)), seed=0)
-        test = _some(dataset.x_test, self.count)
-        self.real = {"centres": self.bins.centres, "counts": self.bins.counts, "sharpness": estimates.sharpness(test)}
-        if self.classifier is None:
-            self.real |= principal_components(estimates.rows(_some(dataset.x_train, 10_000)), self.count)
-        self.real["features"], probabilities = self.features(test)
-        self.real["classes"] = _histogram(probabilities)
-        found = {name: self.scores(images) for name, images in self._references(dataset).items()}
-        references = {name: {which: scores[name] for which, scores in found.items()} for name in found["real"]}
-        np.savez(folder / "real.npz", **self.real)
-        (folder / "references.json").write_text(json.dumps(references), encoding="utf-8")
-
-    def _references(self, dataset) -> dict[str, np.ndarray]:
-        """Real images that no training saw, whole and with known damage, `count` of each."""
-        held_out, labels = dataset.x_validation, dataset.y_validation
-        real = _some(held_out, self.count)
-        found = {"real": real, **estimates.damaged(real, SEED)}
-        if labels is not None and (labels != labels.max()).sum() >= self.count:
-            found["class_removed"] = _some(held_out[labels != labels.max()], self.count)
-        return found
-
-    def features(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Features [N, D] of uint8 [N, H, W, C], and class probabilities [N, classes] (no classes without labels)."""
-        if self.classifier:
-            return self.classifier(images)
-        projected = [(estimates.rows(part) - self.real["mean"]) @ self.real["components"].T for part in parts(images)]
-        return np.concatenate(projected), np.zeros((len(images), 0))
-
-    def scores(self, images: np.ndarray) -> dict[str, float]:
-        """The scores of uint8 images [N, H, W, C]; N should be `count`, as for the references."""
-        features, probabilities = self.features(images)
-        ndb, ndb_js = self.bins.scores(estimates.rows(images))
-        distance = estimates.frechet_distance(features, self.real["features"])
-        scores = {"sharpness": estimates.sharpness(images) / float(self.real["sharpness"])}
-        if self.classifier is None:
-            return scores | {"frechet_pixels": distance, "ndb": ndb, "ndb_js": ndb_js}
-        precision, recall = estimates.precision_recall(self.real["features"], features)
-        return scores | {
-            "frechet": distance,
-            "precision": precision,
-            "recall": recall,
-            "ndb": ndb,
-            "ndb_js": ndb_js,
-            "class_kl": estimates.histogram_kl(_histogram(probabilities), self.real["classes"]),
-            "confidence": float(probabilities.max(axis=1).mean()),
-        }
-
-    def about(self) -> dict:
-        """What a run records of what it was scored with."""
-        accuracy = self.classifier.accuracy if self.classifier else None
-        return {
-            "classifier_accuracy": accuracy,
-            "classifier_test_n": len(self.test),
-            "bins": len(self.bins.centres),
-            "n": self.count,
-        }
-
-
-def digest(network: keras.Model) -> str:
-    """sha256 of a network's weights: features of one classifier cannot be compared with those of another."""
-    return hashlib.sha256(b"".join(weight.tobytes() for weight in network.get_weights())).hexdigest()
-
-
-def _key(dataset) -> dict:
-    """What is computed once for a dataset depends on."""
-    sources = runs.module_digests(runs.EVALUATION_SOURCES)
-    return {"data": dataset.sha256, "sources": sources, "versions": runs.versions()}
-
-
-def principal_components(points: np.ndarray, count: int) -> dict[str, np.ndarray]:
-    """Mean [D] and first principal components [C, D] of rows [N, D].
-
-    Args:
-        count: of images that will be compared by them: few would give the covariance of many components no more than
-            noise, so there are at most a fifth as many components.
-    """
-    from sklearn.decomposition import PCA  # imported late: it takes a second
-
-    components = min(COMPONENTS, max(2, count // 5), *points.shape)
-    fitted = PCA(components, svd_solver="randomized", random_state=0).fit(points)
-    return {"mean": fitted.mean_, "components": fitted.components_}
-
-
-def _some(images: np.ndarray, count: int) -> np.ndarray:
-    """`count` of the images, drawn by a fixed seed: never the first ones, which may be easier than the others."""
-    chosen = np.random.default_rng(SEED).permutation(len(images))[:count]
-    return images[np.sort(chosen)]
-
-
-def _histogram(probabilities: np.ndarray) -> np.ndarray:
-    return (
-        np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
-        if probabilities.size
-        else np.zeros(0)
-    )
-
-
 # ---- numbers of each model -----------------------------------------------------------------------
 
 
@@ -281,7 +164,7 @@ def evaluate(model, dataset, settings, say=print) -> dict[str, dict]:
 
     Returns:
         "metrics" {name: value}, "references" {metric: {reference: value}}, "samples_n" {metric: images used}, and
-        "scorecard", what the scores were made with.
+        "scorecard", what the scores were made with; where some numbers cannot be had, "absent" {metric: why not}.
     """
     card = Scorecard(dataset, say)
     z = latents(card.count, settings.latent_dim)
@@ -294,14 +177,23 @@ def evaluate(model, dataset, settings, say=print) -> dict[str, dict]:
     }
     numbers = {VAE: vae_numbers, GAN: gan_numbers, WGAN: wgan_numbers}[type(model)]
     own = numbers(model, dataset, settings)
-    return {part: own[part] | shared[part] for part in shared} | {"scorecard": card.about()}
+    found = {part: own[part] | shared[part] for part in shared} | {"scorecard": card.about()}
+    found["references"] = {name: _finite(marks) for name, marks in found["references"].items()}
+    if absent := own.get("absent", {}) | card.absent:
+        found["absent"] = absent
+    return Made(found, networks_digest(model.networks), settings)
+
+
+def _finite(marks: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in marks.items() if math.isfinite(value)}
 
 
 def score_again(folder: Path, settings) -> None:
     """Computes the numbers of a finished run anew, from its saved networks, and puts them into its result.json."""
     dataset = data.load(settings.dataset, settings.validation)
     found = evaluate(load(settings, dataset.shape, folder), dataset, settings, say=lambda line: None)
-    result = runs.read_result(folder) | found | {"evaluated": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    earlier = {name: value for name, value in runs.read_result(folder).items() if name != "absent"}
+    result = earlier | found | {"evaluated": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     result["keys"]["evaluation"] = runs.evaluation_key(settings)
     runs.write_result(folder, result)
 
@@ -323,7 +215,7 @@ def vae_numbers(model: VAE, dataset, settings) -> dict[str, dict]:
         "test_kl": kl,
         "active_units": int((means.var(axis=0) > 0.01).sum()),
     }
-    chosen = _some(images, BOUND_IMAGES)
+    chosen = some(images, BOUND_IMAGES)
     bounds = importance_bounds(model, chosen, settings.importance_samples)
     references = {}
     if model.likelihood == "bernoulli":
@@ -396,7 +288,7 @@ def _on_each_split(name, estimate, model, dataset) -> dict[str, dict]:
     Beside the last, the same with images held out of scoring, whole and damaged, in place of the generated ones.
     """
     splits = {
-        "train": _some(dataset.x_train, len(dataset.x_test)),
+        "train": some(dataset.x_train, len(dataset.x_test)),
         "validation": dataset.x_validation,
         "test": dataset.x_test,
     }
@@ -414,18 +306,22 @@ def _on_each_split(name, estimate, model, dataset) -> dict[str, dict]:
             }
         },
         "samples_n": {key: len(images) for key, images in splits.items()},
+        "absent": {f"{name}_validation": "validation is 0"} if not len(dataset.x_validation) else {},
     }
 
 
 def gan_numbers(model: GAN, dataset, settings) -> dict[str, dict]:
     """The JSD estimate, nats: by the trained discriminator on each split, and by a fresh one.
 
-    A bound only where the discriminator was not fitted to the images: the training images' value is no such.
+    It is a bound only where the discriminator was not fitted to the images: the training images' value is none.
     """
     own = _on_each_split("jsd", lambda real, fake: jsd_estimate(discriminator_loss(real, fake)), model, dataset)
     held_out = dataset.split_again(5000).x_validation
     count = min(len(held_out), len(dataset.x_test))
-    test, held_out = _some(dataset.x_test, count), _some(held_out, count)
+    if count < 2 * COMPARED:  # a half to fit to, a half to score
+        own["absent"]["jsd_fresh"] = too_few(count, 2 * COMPARED)
+        return own
+    test, held_out = some(dataset.x_test, count), some(held_out, count)
     judge = networks.discriminator(dataset.shape, settings.model_copy(update={"seed": 0}))
 
     def make(folder: Path) -> None:
@@ -434,7 +330,7 @@ def gan_numbers(model: GAN, dataset, settings) -> dict[str, dict]:
         (folder / "references.json").write_text(json.dumps(found), encoding="utf-8")
 
     layers = runs.module_digests(["models", "networks"])
-    key = _key(dataset) | {"network": settings.network, "layers": layers}
+    key = cache_key(dataset) | {"network": settings.network, "layers": layers}
     folder = runs.cached(f"fresh-{dataset.name}", key, make)
     own["metrics"]["jsd_fresh"] = fresh_jsd(judge, test, decode(model, latents(count, model.latent_dim)))
     own["references"]["jsd_fresh"] = json.loads((folder / "references.json").read_bytes())
@@ -492,7 +388,7 @@ def wgan_numbers(model: WGAN, dataset, settings) -> dict[str, dict]:
     own = _on_each_split("emd", emd_estimate, model, dataset)
     held_out = dataset.split_again(5000).x_validation
     count = min(ASSIGNED, len(held_out), len(dataset.x_test))
-    real, held_out = _some(dataset.x_test, count), _some(held_out, count)
+    real, held_out = some(dataset.x_test, count), some(held_out, count)
     fake = decode(model, latents(count, model.latent_dim))
     numbers = {"w1": estimates.w1(estimates.rows(real), estimates.rows(fake))}
     others = {"real": held_out, "blurred": estimates.damaged(held_out, SEED)["blurred"]}

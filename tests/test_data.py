@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib import data
+from lib import data, download, generated, npz
 from lib.settings import DATASETS, UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -97,17 +97,17 @@ def packed(batches):
 @pytest.fixture
 def fake_cifar10(monkeypatch):
     """(an archive's bytes, the six batches' rows uint8 [5, 3072], their labels); the published digests are its own."""
-    rows = {name: images(5, 3072, seed=seed) for seed, name in enumerate(data.CIFAR10_MD5)}
-    labels = {name: [seed, 1, 2, 3, 9] for seed, name in enumerate(data.CIFAR10_MD5)}
+    rows = {name: images(5, 3072, seed=seed) for seed, name in enumerate(download.CIFAR10_MD5)}
+    labels = {name: [seed, 1, 2, 3, 9] for seed, name in enumerate(download.CIFAR10_MD5)}
     batches = {}
-    for name in reversed(data.CIFAR10_MD5):  # the order in the archive must not matter
+    for name in reversed(download.CIFAR10_MD5):  # the order in the archive must not matter
         buffer = io.BytesIO()
         Python2Pickler(buffer, protocol=2).dump({b"data": rows[name], b"labels": labels[name]})
         batches[name] = buffer.getvalue()
     archive = packed(batches)
-    monkeypatch.setattr(data, "CIFAR10_MD5", {name: hashlib.md5(batches[name]).hexdigest() for name in rows})
+    monkeypatch.setattr(download, "CIFAR10_MD5", {name: hashlib.md5(batches[name]).hexdigest() for name in rows})
     use_source(monkeypatch, "cifar10", sha256=hashlib.sha256(archive).hexdigest())
-    monkeypatch.setattr(data, "FEWEST", {"x_train": 5, "x_test": 5})
+    monkeypatch.setattr(npz, "FEWEST", {"x_train": 5, "x_test": 5})
     return archive, rows, labels
 
 
@@ -133,7 +133,7 @@ def test_the_import_is_light():
 def test_every_known_name_has_an_entry_and_an_offline_stand_in():
     assert tuple(data.BUILT_IN) == DATASETS
     for name in data.SOURCES:
-        stand_in = data.BUILT_IN[name].offline
+        stand_in = data.SOURCES[name].offline
         assert stand_in not in data.SOURCES
         assert data.header(stand_in)[1] == data.header(name)[1]
 
@@ -165,27 +165,28 @@ def test_digits_are_all_there_once_and_framed():
 
 
 def test_shapes_are_a_function_of_seed_and_place():
-    first, labels = data.shapes(512, seed=3)
-    again, again_labels = data.shapes(253, seed=3)
+    first, labels = generated.shapes(512, seed=3)
+    again, again_labels = generated.shapes(253, seed=3)
     np.testing.assert_array_equal(first[:253], again)
     np.testing.assert_array_equal(labels[:253], again_labels)
-    assert not np.array_equal(first, data.shapes(512, seed=4)[0])
+    assert not np.array_equal(first, generated.shapes(512, seed=4)[0])
     assert np.bincount(labels[:510]).tolist() == [51] * 10
-    assert data.shapes(0, seed=3)[0].shape == (0, 32, 32, 3)
+    assert generated.shapes(0, seed=3)[0].shape == (0, 32, 32, 3)
 
 
 def test_the_ten_shapes_differ():
     grid = np.linspace(-1.2, 1.2, 49)
-    masks = np.stack([data._distance(shape, *np.meshgrid(grid, grid)) < 0 for shape in data.SHAPES]).reshape(10, -1)
+    masks = [generated._distance(shape, *np.meshgrid(grid, grid)).ravel() < 0 for shape in generated.SHAPES]
+    masks = np.stack(masks)
     overlap = (masks[:, None] & masks).sum(2) / (masks[:, None] | masks).sum(2)
     assert masks.any(1).all()
     assert overlap[~np.eye(10, dtype=bool)].max() < 0.9
 
 
 def test_shapes_stand_out_from_their_ground(monkeypatch):
-    drawn, _ = data.shapes(100, seed=0)
-    monkeypatch.setattr(data, "_distance", lambda shape, x, y: x * 0 + 1)
-    grounds, _ = data.shapes(100, seed=0)
+    drawn, _ = generated.shapes(100, seed=0)
+    monkeypatch.setattr(generated, "_distance", lambda shape, x, y: x * 0 + 1)
+    grounds, _ = generated.shapes(100, seed=0)
     change = np.abs(drawn.astype(int) - grounds).max(axis=3)
     assert np.quantile(change.reshape(100, -1), 0.97, axis=1).min() > 50
 
@@ -397,9 +398,9 @@ def test_without_network(home):
 
 
 def test_a_silent_network_is_given_up_soon(monkeypatch):
-    monkeypatch.setattr(data, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.1)
     released = threading.Event()
-    monkeypatch.setattr(data.urllib.request, "urlopen", lambda *_, **__: released.wait(60))
+    monkeypatch.setattr(download.urllib.request, "urlopen", lambda *_, **__: released.wait(60))
     with pytest.raises(UserError, match=r"failed: no answer in 0\.1 s"):
         data.load("mnist")
     released.set()
@@ -487,7 +488,7 @@ def test_no_pickle_is_executed(home, tmp_path, monkeypatch, fake_mnist):
     pickle.loads(evil)
     marker.rmdir()  # it works
 
-    (home / "cifar-10-python.tar.gz").write_bytes(packed(dict.fromkeys(data.CIFAR10_MD5, evil)))
+    (home / "cifar-10-python.tar.gz").write_bytes(packed(dict.fromkeys(download.CIFAR10_MD5, evil)))
     with pytest.raises(UserError, match="nothing in it was read"):
         data.load("cifar10")
     use_source(
