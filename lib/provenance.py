@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from lib.settings import Settings
+from lib.settings import Settings, UserError
+
+BUILD_AGAIN = "run the cell of `models.build` again"
 
 
 class Made(dict):
@@ -47,3 +49,9 @@ def unlike(one: Settings, other: Settings, besides: str = "") -> str:
         if first.get(name) != second.get(name):
             return f"{name} is {first.get(name)}, not {second.get(name)}"
     return ""
+
+
+def check_built(model, settings: Settings, besides: str = "") -> None:
+    """Raises UserError when a model was built with other settings; one that `models.build` did not make may be any."""
+    if model.settings and (words := unlike(settings, model.settings, besides)):
+        raise UserError(f"{words}, since the model was built: {BUILD_AGAIN}")

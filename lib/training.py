@@ -7,7 +7,7 @@ import numpy as np
 
 from lib.backend import keras, tf, untuned
 from lib.models import GAN, VAE
-from lib.provenance import Made, networks_digest, unlike
+from lib.provenance import BUILD_AGAIN, Made, check_built, networks_digest
 from lib.settings import UserError
 
 IMAGES_A_CALL = 4096  # of one compiled call: Python's share of a step, about 1 ms, becomes small
@@ -196,13 +196,11 @@ def train(model, dataset, settings, callbacks=(), checkpoint=None) -> dict[str, 
 
 def _check_fresh(model, dataset, settings) -> None:
     """Raises UserError unless the model is one of these settings and this dataset, as `models.build` has left it."""
-    again = "run the cell of `models.build` again"
-    if model.settings and (words := unlike(settings, model.settings)):
-        raise UserError(f"{words}, since the model was built: {again}")
+    check_built(model, settings)
     if model.drawn and networks_digest(model.networks) != model.drawn:
-        raise UserError(f"this model has been trained already, and would be trained on: {again} for a new one")
+        raise UserError(f"this model has been trained already, and would be trained on: {BUILD_AGAIN} for a new one")
     if model.image_shape and model.image_shape != (found := dataset.x_train.shape[1:]):
-        raise UserError(f"the dataset's images are of shape {found}, the model is for {model.image_shape}: {again}")
+        raise UserError(f"the images are of shape {found}, the model is for {model.image_shape}: {BUILD_AGAIN}")
 
 
 class StopOnNonFinite(keras.callbacks.Callback):

@@ -117,6 +117,14 @@ def test_a_model_of_other_settings_is_not_trained(opened):
         ours.run("train")
 
 
+def test_a_model_of_other_settings_is_not_evaluated(opened):
+    ours = opened().run_all()
+    ours.names |= {"latent_dim": 3}
+    ours.run("settings")
+    with pytest.raises(UserError, match="latent_dim is 3, not 2, since the model was built"):
+        ours.run("evaluate")
+
+
 def test_a_new_model_is_not_recorded_with_the_numbers_of_the_old_one(opened):
     ours = opened().run_all()
     ours.names |= OTHER

@@ -53,6 +53,14 @@ def test_parameters_cell_is_literals_with_help_one_a_line(notebook):
     assert set(names) == set(SETTINGS_OF[notebook.partition("_")[0]].model_fields)
 
 
+@pytest.mark.parametrize("notebook", ALL)
+def test_every_import_is_used(notebook):
+    tree = ast.parse("\n".join(sources(notebook)))
+    imported = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {alias.asname or alias.name for node in imported for alias in node.names} - {"latent_report"}
+    assert names <= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_form(notebook):
     kinds = [cell["cell_type"] for cell in cells(notebook)]
