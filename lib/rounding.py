@@ -6,7 +6,7 @@ Numbers of one column share their decimals, those that the middle one has by its
 
 import math
 from collections.abc import Iterable, Sequence
-from statistics import fmean, median_low, stdev
+from statistics import fmean, median_high, stdev
 from typing import Any
 
 MOST = 6  # decimals
@@ -50,7 +50,7 @@ def decimals(cells: Iterable[Sequence[float]]) -> int:
     Args:
         cells: of each cell its values, one a seed; cells without values do not count.
     """
-    return median_low([_own(values) for values in cells if any(values) and all(map(math.isfinite, values))] or [0])
+    return median_high([_own(values) for values in cells if any(values) and all(map(math.isfinite, values))] or [0])
 
 
 def column(values: Sequence[float | None]) -> list[str]:

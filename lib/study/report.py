@@ -190,7 +190,7 @@ def landing(folder: Path) -> Path:
 def execute(study: plan.Study) -> nbformat.NotebookNode:
     """The report's notebook, executed for a study."""
     default = study.folder in (plan.REPORTS_DIR / study.name, study.path)
-    known = study.path in (plan.PARAMETERS_DIR / f"{study.name}.yaml", plan.REPORTS_DIR / study.name)
+    known = study.path == plan.PARAMETERS_DIR / f"{study.name}.yaml"
     parameters = {
         "study": study.name if known else str(study.path),
         "out": "" if default else str(study.folder),

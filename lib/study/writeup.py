@@ -1014,6 +1014,10 @@ class Page:
         points = f"the numbers point to: {one.points_to}" if one.points_to else ""
         on = f"partly based on {one.reencoded}" if one.reencoded else ""
         why = "; ".join(part for part in (one.why, points, on) if part)
+        sides: dict[claims.Measure, list[list[float]]] = {}
+        for outcome in one.outcomes:
+            sides.setdefault(outcome.test.measure, []).extend([outcome.before, outcome.after])
+        places = {measure: decimals(cells) for measure, cells in sides.items()}
         return {
             "claim": one.claim,
             "word": one.word,
@@ -1021,7 +1025,7 @@ class Page:
             "why": f"{why[:1].upper()}{why[1:]}.",
             "seen": self._shown_in(one),
             "head": ("comparison", "number", "before", "after", "needed", "seeds", "epochs", "holds"),
-            "rows": [self._outcome(outcome) for outcome in one.outcomes],
+            "rows": [self._outcome(outcome, places[outcome.test.measure]) for outcome in one.outcomes],
         }
 
     def _shown_in(self, verdict: claims.Verdict) -> list[dict]:
@@ -1053,16 +1057,18 @@ class Page:
         """The numbers of the figures of some kinds that show a run."""
         return [number for number, its in self.seen.get(run, {}).items() if not set(its).isdisjoint(kinds)]
 
-    def _outcome(self, one: claims.Outcome) -> dict:
-        test, shared = one.test, decimals([one.before, one.after]) if one.after else None
-        after = spread(one.after, shared) if one.after else ""
+    def _outcome(self, one: claims.Outcome, shared: int) -> dict:
+        """One comparison's row. Args: shared: the decimals of the claim's values of this kind."""
+        test = one.test
         decided = "open" if one.hindrance else one.decided
         words = {"holds": "yes", "fails": "no", "open": "open"}
         holds = f"leans {words[one.points_to]}" if decided == "open" != one.points_to else words[decided]
         epochs = " → ".join(dict.fromkeys(listed(side) for side in one.epochs))
-        values = (spread(one.before, shared), after, test.needed, one.seeds, epochs, holds)
         on_pixels = ", of pixels" if one.metric == "frechet_pixels" else ""
-        return self._row(compared(test), test.measure.label + on_pixels, *values)
+        row = self._row(compared(test), test.measure.label + on_pixels, test.needed, one.seeds, epochs, holds)
+        sides = [{"text": spread(side, shared) if side else "", "number": True} for side in (one.before, one.after)]
+        row["cells"][2:2] = sides
+        return row
 
     def published(self) -> Piece:
         """Published numbers beside ours, with what differs in the setting and a verdict."""
