@@ -1,4 +1,4 @@
-"""Runs that stand in a folder without a study file, such as those of notebooks, are reported like a study's."""
+"""Runs in a folder without a study file, such as those made in notebooks, are reported like a study's."""
 
 import json
 

@@ -273,7 +273,7 @@ RUNS = "notebooks: {vae_mnist: {runs: [{}]}}\n"
         (RUNS + "figures: [{number: 1, kind: loss, runs: [{vae_mnist: {latent_dim: 77}}]}]", "names no run"),
         (RUNS + "figures: [{number: 1, kind: loss, runs: [{vae_mnist: {latent: 2}}]}]", "did you mean latent_dim?"),
         (RUNS + "figures: [&a {number: 1, kind: loss, runs: [{vae_mnist: {}}]}, *a]", "aliases"),
-        (RUNS + "title: a\ntitle: b", "stands twice"),
+        (RUNS + "title: a\ntitle: b", "appears twice"),
         (RUNS + "? [a]\n: 1", "a key must be a name"),
         (RUNS + "title: !!bool maybe", "tags (!name) are not supported"),
         (RUNS + "title: 0x" + "f" * 5000, "not valid YAML"),

@@ -82,10 +82,10 @@ def test_burdas_bound_is_compared_with_the_largest_k_there_is():
     bounds = {"nll_1": 92.0, "nll_50": 88.0}
     found = compare(86.76, run(metrics=bounds, **settings))
     assert (found.word, found.metric, found.values) == ("agrees", "nll_50", (88.0,))
-    assert found.differences[0] == "nll_50 for want of nll_5000"
+    assert found.differences[0] == "nll_50 instead of nll_5000"
     exact = compare(86.76, run(metrics=bounds | {"nll_5000": 89.0}, **settings))
     assert (exact.word, exact.metric) == ("differs", "nll_5000")
-    assert "for want of" not in " ".join(exact.differences)
+    assert "instead of" not in " ".join(exact.differences)
     assert compare(86.76, run(metrics=bounds, **BURDA, epochs=100)).why.startswith("100 of 3,280 epochs")
 
 
@@ -125,7 +125,7 @@ def frechet(gan, clip=None, gp=None, family="mnist"):
             "not comparable",
             "the published values lie within 5 % of each other",
         ),
-        ("FID, NS-GAN on MNIST", {"gan": 5.0}, "no such run", "no other model's to rank it with"),
+        ("FID, NS-GAN on MNIST", {"gan": 5.0}, "no such run", "no other model to rank it against"),
         ("FID, WGAN-GP on MNIST", {"gan": 5.0, "gp": 9.0, "clip": 10.0}, "rank differs", "against FID, WGAN on MNIST"),
         (
             "FID, NS-GAN on CIFAR-10",

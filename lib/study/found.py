@@ -1,4 +1,4 @@
-"""Runs that stand in a folder without a study file, such as those made in notebooks. Never imports TensorFlow.
+"""Runs in a folder without a study file, such as those made in notebooks. Never imports TensorFlow.
 
 What each run was asked to do is read from its own result.json.
 """

@@ -1,4 +1,4 @@
-"""Whether a study's report shows what is there: then `run` need not build it again. Reads no more than it must."""
+"""Whether a study's report is up to date, so that `run` need not build it again. Reads no more than it must."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ def key(study: Study) -> dict:
 
 
 def built(study: Study) -> dict | None:
-    """The key of the report that is there; None when there is none, or one that was changed since."""
+    """The key of the present report; None if there is none, or if it was changed after it was built."""
     try:
         noted = json.loads((study.folder / NOTED).read_bytes())
         return noted["key"] if noted["page"] == _stamp(study.folder / "index.html") else None
@@ -38,7 +38,7 @@ def built(study: Study) -> dict | None:
 
 
 def remember(study: Study, key: dict) -> None:
-    """Notes that the page that is there was built from this key."""
+    """Notes that the present page was built from this key."""
     content = {"page": _stamp(study.folder / "index.html"), "key": key}
     with suppress(OSError):  # then it is built once more
         runs.write_aside(study.folder / NOTED, json.dumps(content))

@@ -4,7 +4,7 @@ A value comes from the last of these that gives one: the notebook's parameters c
 `defaults`, the notebook's `defaults` there, the run itself, `-p NAME VALUE` of the command line. A list is a grid axis:
 of one run, or, among defaults, of every run that does not set that name itself.
 
-A folder of runs without a study file, such as reports/notebooks, is a study too: its runs are those that stand there.
+A folder of runs without a study file, such as reports/notebooks, is a study too: its runs are those that are there.
 """
 
 import itertools
@@ -104,7 +104,7 @@ class Study:
     evidence: tuple[str, ...]  # studies in parameters/ on whose runs its claims are tested too
     overrides: dict[str, Any]  # as given, but datasets' paths absolute: the report's kernel works in another folder
     as_found: bool = False  # there is no study file; `path` is the folder
-    skipped: tuple[str, ...] = ()  # runs that stand there but cannot be shown, with the reason
+    skipped: tuple[str, ...] = ()  # runs that are there but cannot be shown, with the reason
 
     def run(self, name: str) -> PlannedRun:
         return next(run for run in self.runs if run.name == name)
@@ -148,7 +148,7 @@ def read(
 
 
 def _as_found(folder: Path, study: str, overrides: dict[str, Any] | None) -> Study:
-    """The study of the runs that stand in a folder, in whatever way they were made."""
+    """A study of the runs that are in a folder, however they were made."""
     if overrides:
         raise UserError(f"-p {next(iter(overrides))}: the runs of {folder} are already made; -p cannot change them")
     settings, skipped = found.in_folder(folder)
@@ -178,7 +178,7 @@ def evidence(study: Study) -> list[Study]:
 
 
 def find(study: str) -> Path:
-    """The file of a study named by path or by stem; or, if there is none, the folder in which its runs stand."""
+    """The file of a study named by path or by stem; or, if there is none, the folder with its runs."""
     path = Path(os.path.expanduser(study))
     if path.suffix in (".yaml", ".yml"):
         if os.path.isfile(path):  # Path.is_file raises on a name that is too long
@@ -226,7 +226,7 @@ def _default_folder(path: Path) -> Path:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe subset, less what a study has no use for: aliases (they can grow without bound), tags, odd keys."""
+    """YAML's safe subset without what no study needs: aliases (they can grow without bound), tags, odd keys."""
 
     def compose_node(self, parent, index):
         event = self.peek_event()
@@ -241,7 +241,7 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.constructor.ConstructorError(None, None, "a key must be a name", key.start_mark)
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} appears twice", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -277,7 +277,7 @@ def parsed(text: str, where: str) -> Any:
     """The value of a YAML text, such as a study file or what `-p NAME` is given.
 
     Raises:
-        UserError: it is none, or has what a study has no use for.
+        UserError: it is not valid, or contains what no study needs.
     """
     try:
         content = yaml.load(text, _Loader)
@@ -289,7 +289,7 @@ def parsed(text: str, where: str) -> Any:
 
 
 def _located(value: Any, folder: Path, key: str = "") -> Any:
-    """A study's content, in which datasets' relative paths have become absolute, wherever they stand.
+    """A study's content with the relative paths of datasets made absolute, wherever they appear.
 
     A path that begins with ~ stays: it is absolute, and means the same for who reads the records elsewhere.
 
@@ -372,7 +372,7 @@ def _runs(path: Path, content: dict, overrides: dict, folder: Path) -> tuple[Pla
 
 
 def _notebooks(path: Path, content: dict, overrides: dict) -> dict[str, dict]:
-    """Each notebook's entry. What is said for all of them is checked here: names, datasets, defaults, overrides."""
+    """Each notebook's entry. What concerns all of them is checked here: names, datasets, defaults, overrides."""
     if "notebooks" not in content:
         example = "`notebooks: {vae_mnist: {runs: [{}]}}`"
         raise UserError(f"{path}: no notebooks: expected at least one, for example {example}")
@@ -388,7 +388,7 @@ def _notebooks(path: Path, content: dict, overrides: dict) -> dict[str, dict]:
 
 
 def _parameters(path: Path, key: str, value: Any) -> dict:
-    """A mapping of settings, without the two that are the study's own affair."""
+    """A mapping of settings, which must not contain the two that the study itself decides."""
     if not {"notebook", "output_dir"}.isdisjoint(_mapping(path, key, value)):
         raise UserError(f"{path}: {key}: output_dir and notebook cannot be set in a study; use --out DIR")
     return value
@@ -436,7 +436,7 @@ def _defaults(path: Path, content: dict, notebook: str) -> tuple[dict[str, Any],
 
 
 def _grid(path: Path, where: str, run: dict, already: int) -> list[dict]:
-    """Every point of a run's grid: a list is an axis, the last one the fastest."""
+    """Every point of a run's grid: a list is an axis; the last one varies fastest."""
     axes = {name: value if isinstance(value, list) else [value] for name, value in run.items()}
     for name, values in axes.items():
         _filled(path, f"{where}.{name}", values)
@@ -459,7 +459,7 @@ def _planned(where: str, values: dict, base: dict, folder: Path) -> PlannedRun:
 
 
 def _same(path: Path, first: str, one: PlannedRun, second: str, other: PlannedRun) -> None:
-    """The same setting twice is one run; two settings of one name would be one folder."""
+    """The same setting twice is one run; two settings with one name would share a folder."""
     if one != other:
         differ = runs.difference(one.settings.model_dump(), other.settings.model_dump())
         both = f"{first} and {second}" if first != second else first
@@ -467,7 +467,7 @@ def _same(path: Path, first: str, one: PlannedRun, second: str, other: PlannedRu
 
 
 def _check_data(path: Path, settings: list[Settings]) -> None:
-    """The images' number and shape must suit every run, before any starts."""
+    """Before any run starts, the number and the shape of the images must suit all of them."""
     for dataset in dict.fromkeys(one.dataset for one in settings):
         try:
             count, shape = data.header(dataset)
@@ -486,7 +486,7 @@ def _figures(path: Path, entries: Any, planned: tuple[PlannedRun, ...]) -> tuple
     for index, entry in enumerate(_list(path, "figures", entries)):
         figure = _figure(path, f"figures[{index}]", entry, planned)
         if figures.setdefault(figure.number, figure) is not figure:
-            raise UserError(f"{path}: figures[{index}].number: {figure.number} stands twice")
+            raise UserError(f"{path}: figures[{index}].number: {figure.number} appears twice")
     return tuple(figures[number] for number in sorted(figures))
 
 
@@ -536,6 +536,6 @@ def _selected(path: Path, key: str, selector: Any, planned: tuple[PlannedRun, ..
 
 
 def _matching(planned: list[PlannedRun], wanted: dict, where: str) -> list[PlannedRun]:
-    """The runs of one notebook that have these values, read as a run's would be: YAML's `1e-3` is a number."""
+    """The runs of one notebook that have these values, read like a run's own: YAML's `1e-3` is a number."""
     asked = check({**planned[0].settings.model_dump(), "output_dir": "", **wanted}, where)
     return [run for run in planned if all(getattr(run.settings, name) == getattr(asked, name) for name in wanted)]

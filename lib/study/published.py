@@ -1,13 +1,13 @@
-"""Published numbers beside ours: where each comes from, which of our runs stands beside it, and what the two may say.
+"""Published numbers beside ours: where each comes from, which of our runs it is compared with, and the result.
 
-The rules stand here since before any homework run was made. Only runs on the real MNIST and CIFAR-10 are compared; of
-several settings the one nearest to the published setting is, as the mean over its seeds. The words of a verdict:
+The rules were fixed before any of the homework's runs was made. Only runs on the real MNIST and CIFAR-10 are compared.
+If there are several settings, the one closest to the published setting counts, with the mean over its seeds. Verdicts:
 - agrees: the relative difference is within the entry's tolerance; differs: it is not;
 - short run: ours had fewer epochs than the published one, so the difference decides nothing;
-- rank agrees, rank differs: two numbers that measure different things can only be asked whether they put the models
-  in the same order. Values within 5 % of each other have none;
-- not comparable: not the same quantity, or other data than ours, or a published tie;
-- other data: such runs are there, but on stand-in data; no such run: none is.
+- rank agrees, rank differs: two numbers that measure different things can only be compared in the order into which they
+  put the models. Values within 5 % of each other have no order;
+- not comparable: a different quantity, different data, or a published tie;
+- other data: there are such runs, but on stand-in data; no such run: there are none.
 """
 
 import math
@@ -28,10 +28,10 @@ class Published:
     Args:
         wanted: settings that our run must have; the model and the data are among them.
         metrics: what is compared: the first of these that our run has.
-        theirs: other settings of the published run; where ours are not the same, the table says so.
-        remarks: differences that no setting tells.
-        tolerance: relative; 0 where the number is ranked or not compared.
-        ranked: with which others, by a name that they share; "" where it is not.
+        theirs: other settings of the published run; the table says where ours are different.
+        remarks: differences that are not settings.
+        tolerance: relative; 0 if the number is only ranked or not compared.
+        ranked: a name shared by all numbers with which it is ranked; "" if it is not ranked.
         incomparable: why it is not compared at all.
     """
 
@@ -94,9 +94,9 @@ KERAS = {
     "setting": "convolutional VAE, 2 latents, batch 128, 30 epochs on training and test images",
     "wanted": GREY | {"latent_dim": 2},
     "theirs": {"network": "conv", "epochs": 30, "batch_size": 128, "validation": 0},
-    "remarks": ("theirs is a training loss, with the test images among them",),
+    "remarks": ("theirs is a training loss that includes the test images",),
 }
-NO_PARZEN = "not computed here: a Parzen window's likelihood says more of the window than of the images (Theis 2016)"
+NO_PARZEN = "not computed here: a Parzen likelihood says more about the window than about the images (Theis 2016)"
 
 
 def _wu(model: str, latent_dim: int, value: float) -> Published:
@@ -108,7 +108,7 @@ def _wu(model: str, latent_dim: int, value: float) -> Published:
 
 
 def _fid(model: str, family: str, value: float, **wanted) -> Published:
-    """Lucic et al. 2018: the best of 100 settings each. FID needs Inception; ours is the project's own classifier's."""
+    """Lucic et al. 2018: the best of 100 settings each. FID needs Inception; we use this project's own classifier."""
     notebook = f"{'gan' if model == 'NS-GAN' else 'wgan'}_{family}"
     name = {"mnist": "MNIST", "cifar10": "CIFAR-10"}[family]
     return Published(
@@ -146,7 +146,11 @@ TABLE = (
         wanted={"notebook": "vae_mnist", "binarize": "fixed"},
         metrics=("nll_500", "nll_50", "nll_5", "nll_1"),
         theirs={"width": 400, "depth": 1, "network": "mlp"},
-        remarks=("another draw of the binarisation", "epochs not compared", "ours on 1,000 of the 10,000 test images"),
+        remarks=(
+            "a different draw of the binarisation",
+            "epochs not compared",
+            "ours on 1,000 of the 10,000 test images",
+        ),
         tolerance=0.03,
     ),
     Published(
@@ -192,7 +196,7 @@ TABLE = (
         "Fashion-MNIST, penalty included, epoch 20 (epoch 1: −7.66)",
         -2.51,
         "critic's own",
-        incomparable="other data, and a loss that has the penalty in it",
+        incomparable="other data, and a loss that includes the penalty",
     ),
 )
 
@@ -244,12 +248,12 @@ def differences(published: Published, result: dict) -> tuple[str, ...]:
         if name in settings and settings[name] != value
     ]
     if metric != published.metrics[0]:
-        texts.append(f"{metric} for want of {published.metrics[0]}")
+        texts.append(f"{metric} instead of {published.metrics[0]}")
     return (*texts, *published.remarks)
 
 
 def _agreement(published: Published, ours: float, epochs: int) -> tuple[str, str]:
-    """Verdict and reason where the same quantity was published."""
+    """Verdict and reason if the same quantity was published."""
     gap, theirs = (ours - published.value) / abs(published.value), published.theirs.get("epochs", 0)
     far = f"{_percent(abs(gap), 1)} {'above' if gap > 0 else 'below'}"
     if epochs < theirs:
@@ -259,11 +263,11 @@ def _agreement(published: Published, ours: float, epochs: int) -> tuple[str, str
 
 
 def _rank(published: Published, ours: float, results: Sequence[dict]) -> tuple[str, str]:
-    """Verdict and reason where only the order of models was published."""
+    """Verdict and reason if only the order of the models can be compared."""
     peers = [one for one in TABLE if one.ranked == published.ranked and one is not published]
     rivals = [(one, value) for one in peers if (value := _of_best(one, results)) is not None]
     if not rivals:
-        return "no such run", "no other model's to rank it with"
+        return "no such run", "no other model to rank it against"
     ordered = [(one, value) for one, value in rivals if _order(published.value, one.value)]
     if not ordered:
         return "not comparable", f"the published values lie within {_percent(TIE)} of each other"
@@ -274,7 +278,7 @@ def _rank(published: Published, ours: float, results: Sequence[dict]) -> tuple[s
 
 
 def _order(first: float, second: float) -> int:
-    """-1, 0 or 1: which of two is larger, 0 for a tie."""
+    """-1 or 1, depending on which of two is larger; 0 for a tie."""
     if abs(first - second) <= TIE * max(abs(first), abs(second)):
         return 0
     return 1 if first > second else -1
@@ -305,7 +309,7 @@ def _mean(published: Published, group: Sequence[dict]) -> float:
 
 
 def _by_setting(published: Published, results: Sequence[dict]) -> list[list[dict]]:
-    """Runs that differ in the seed only, and have the same metric, together."""
+    """Groups of runs that differ only in the seed and have the same metric."""
     found: dict[tuple, list[dict]] = {}
     for result in results:
         settings = tuple((name, value) for name, value in sorted(result["settings"].items()) if name != "seed")
@@ -314,7 +318,7 @@ def _by_setting(published: Published, results: Sequence[dict]) -> list[list[dict
 
 
 def _nearest(published: Published, groups: Sequence[list[dict]]) -> list[dict]:
-    """The setting with the fewest differences; of those the nearest in epochs, or the longest where none are told."""
+    """The setting with the fewest differences; among those the closest in epochs, or the longest if none are stated."""
 
     def distance(group):
         settings, epochs = group[0]["settings"], published.theirs.get("epochs")

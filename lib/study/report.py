@@ -1,7 +1,7 @@
 """Finished runs -> report.ipynb -> nbconvert -> index.html, one file that needs no network. Never imports TensorFlow.
 
-notebooks/report.ipynb is executed by papermill, with the pieces that `writeup` makes, and converted by `html`, as is
-every run's own notebook.
+papermill executes notebooks/report.ipynb, which shows the pieces that `writeup` makes; `html` converts it, and every
+run's own notebook.
 """
 
 import base64
@@ -46,7 +46,7 @@ TOURED = 40  # settings at most: about half a second each
 
 
 class IncompleteError(UserError):
-    """The report was built, but with gaps, and that was not wanted."""
+    """The report was built, but it has gaps, and --strict does not allow them."""
 
     status = 1
 
@@ -55,12 +55,12 @@ def build(study: plan.Study, strict: bool = False, assets: bool = False) -> Path
     """Writes a study's results.csv, report.ipynb, notebooks/*.html and index.html; returns the latter.
 
     Args:
-        assets: heavy images as files in assets/, loaded when they come into view, instead of all in the one page.
+        assets: put heavy images into files in assets/, which are loaded when they come into view, not into the page.
 
     Raises:
         IncompleteError: `strict`, and some run is not done; the report is built all the same.
         UserError: the folder cannot be written to, the report's notebook failed, or the page lacks a figure or has a
-            link that leads nowhere; an earlier page is left as it was.
+            link that leads nowhere; an earlier page stays as it was.
     """
     page = study.folder / "index.html"
     try:
@@ -88,7 +88,8 @@ def build(study: plan.Study, strict: bool = False, assets: bool = False) -> Path
             landing(study.folder.parent)
         if len(markup) > HEAVY:
             print(
-                f"{page.name} has {len(markup) / 1e6:.0f} MB; with --assets its images are files, loaded when looked at"
+                f"{page.name} has {len(markup) / 1e6:.0f} MB; with --assets its images become files that are loaded "
+                "when they come into view"
             )
     except OSError as error:
         where = error.filename or study.folder
@@ -100,7 +101,7 @@ def build(study: plan.Study, strict: bool = False, assets: bool = False) -> Path
 
 
 def decode(found: Sequence[Entry]) -> None:
-    """Has networks decode what their runs did not keep: of each setting the first seed, in a process of its own."""
+    """Lets networks decode what their runs did not keep, for the first seed of each setting, in another process."""
     firsts = [group[0] for group in by_setting(finished(found))][:TOURED]
     folders = [str(one.planned.folder) for one in firsts if tour.missing(one.planned.folder)]
     if not folders:
@@ -109,11 +110,11 @@ def decode(found: Sequence[Entry]) -> None:
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run([sys.executable, "-m", "lib.tour", *folders], cwd=runs.ROOT, env=environment, check=False)
     if done.returncode:
-        print(f"walks and planes are left out: their process ended with status {done.returncode}", file=sys.stderr)
+        print(f"walks and planes are missing: their process ended with status {done.returncode}", file=sys.stderr)
 
 
 def checked(markup: str, study: plan.Study) -> None:
-    """Raises UserError where a page lacks one of its study's figures, has one twice, or links to a place it has not."""
+    """Raises UserError if a page lacks one of its study's figures, has one twice, or has a link that leads nowhere."""
     ids = re.findall(r'\sid="([^"]+)"', markup)
     wrong = [f"Figure {one.number}" for one in study.figures if ids.count(f"fig-{one.number}") != 1]
     if wrong:
@@ -123,7 +124,7 @@ def checked(markup: str, study: plan.Study) -> None:
 
 
 def beside(markup: str, folder: Path) -> tuple[str, set[str]]:
-    """Moves a page's heavy images into files, each once; returns the page and the files' names."""
+    """Moves a page's heavy images into files, each only once; returns the page and the files' names."""
     folder.mkdir(exist_ok=True)
     names: dict[str, str] = {}
 
@@ -153,7 +154,7 @@ def made(folder: Path) -> list[Path]:
 
 
 def summary(study: plan.Study, found: Sequence[Entry]) -> dict:
-    """What the list of studies says of one."""
+    """What the list of studies says about one of them."""
     done = finished(found)
     others = [result for other in plan.evidence(study) for result in results(other)]
     return {
@@ -169,7 +170,7 @@ def summary(study: plan.Study, found: Sequence[Entry]) -> dict:
 
 
 def landing(folder: Path) -> Path:
-    """Writes index.html over all studies in a folder that have a report; the latest first."""
+    """Writes the index.html of a folder, which lists all studies that have a report, the latest first."""
     found = []
     for path in folder.glob("*/summary.json"):
         with suppress(OSError, ValueError):
@@ -222,7 +223,7 @@ def _executed(name: str, output: Path | None, parameters: dict[str, Any]) -> nbf
 
 
 def write_notebook(one: Entry, folder: Path) -> None:
-    """A run's notebook as a page, unless the one that is there is newer than the notebook and the template."""
+    """Writes a run's notebook as a page, unless there is one that is newer than the notebook and the template."""
     page, source = folder / f"{one.name}.html", one.planned.folder / "notebook.ipynb"
     made_from = [source, Path(html.__file__), *html.TEMPLATE.iterdir()]
     if page.exists() and page.stat().st_mtime > max(path.stat().st_mtime for path in made_from):
@@ -230,7 +231,7 @@ def write_notebook(one: Entry, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     notebook = nbformat.read(source, as_version=4)
     markup = html.render(notebook, one.name, home="../index.html")
-    runs.write_aside(page, markup.replace(f"{runs.ROOT}/", ""))  # of this machine, no reader's concern
+    runs.write_aside(page, markup.replace(f"{runs.ROOT}/", ""))  # this machine's paths do not concern the reader
 
 
 def write_self_test(folder: Path) -> None:
@@ -242,7 +243,10 @@ def write_self_test(folder: Path) -> None:
     }
 
     def make(aside: Path) -> None:
-        print("executing notebooks/estimators.ipynb, the estimators' self-test, once: about a minute", flush=True)
+        print(
+            "executing notebooks/estimators.ipynb, the self-test of the estimators: about a minute, only once",
+            flush=True,
+        )
         _executed("estimators", aside / "notebook.ipynb", {})
 
     notebook = nbformat.read(runs.cached("estimators", key, make) / "notebook.ipynb", as_version=4)
