@@ -1,22 +1,32 @@
 """Arrays in, a Figure out; nothing else: no training, no sampling, no saving, no global state of pyplot.
 
-A figure knows what it shows in words (`alt`) and displays itself as a PNG of two pixels per CSS pixel, so that
-notebooks need no backend and pages get alternative text.
+A figure says in words what it shows (`alt`) and displays itself as an HTML image of two pixels per CSS pixel, so that
+notebooks need no backend, and screen readers and exported pages get these words: Jupyter ignores those of a bare PNG.
 """
 
+import base64
 import io
 import math
 from collections.abc import Sequence
+from html import escape
 
 import numpy as np
-from matplotlib import colormaps, figure, patheffects, rc_context
+from matplotlib import colormaps, figure, patheffects, rc_context, text
 from matplotlib.ticker import MaxNLocator
+
+from lib import rounding
 
 # Okabe & Ito (2008) for lines, Tol's "muted" and black for classes: both are told apart by colour-blind readers.
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 CLASSES = ("#332288", "#CC6677", "#117733", "#88CCEE", "#999933", "#AA4499", "#44AA99", "#882255", "#DDCC77", "#000000")
 HEAT = colormaps["cividis"]  # Nuñez et al. (2018): dark to light, alike to readers with and without colour blindness
 GREY = "#6b7280"
+ON_BOTH = "#797979"  # as far from white as from JupyterLab's dark ground: 4.35 to 1
+# In a dark JupyterLab, or a page of nbconvert's dark theme, a chart's white becomes the ground, and its inks light.
+DARK = (
+    '[data-jp-theme-light="false"] .latent-report-chart '
+    "{ filter: invert(1) hue-rotate(180deg); mix-blend-mode: screen; }"
+)
 PIXELS_PER_INCH = 100  # CSS pixels
 STYLE = {
     "font.family": "sans-serif",
@@ -57,14 +67,27 @@ History = dict[str, list[float]]
 
 
 class Figure(figure.Figure):
-    """A matplotlib Figure that displays itself; `alt` says in words what it shows."""
+    """A matplotlib Figure that displays itself; `alt` says in words what it shows.
+
+    Attributes:
+        kind: the class of its HTML image. A chart is inverted in dark themes; images of a dataset, "", never are.
+    """
 
     alt = ""
+    kind = "latent-report-chart"
 
-    def png(self) -> bytes:
-        """The figure as a PNG, at twice the CSS pixels."""
-        file = io.BytesIO()
-        self.savefig(file, format="png", dpi=2 * PIXELS_PER_INCH, metadata={"Software": None})
+    def png(self, clear: bool = False) -> bytes:
+        """The figure as a PNG, at twice the CSS pixels.
+
+        Args:
+            clear: images stand on the page's own ground, with words that can be read on light and dark ones.
+        """
+        file, clear = io.BytesIO(), clear and not self.kind
+        for words in self.findobj(text.Text) if clear else ():
+            words.set_color(ON_BOTH)
+        self.savefig(
+            file, format="png", dpi=2 * PIXELS_PER_INCH, metadata={"Software": None}, transparent=clear or None
+        )
         return file.getvalue()
 
     def svg(self) -> bytes:
@@ -79,8 +102,14 @@ class Figure(figure.Figure):
         """Width and height in CSS pixels."""
         return tuple(round(inches * PIXELS_PER_INCH) for inches in self.get_size_inches())
 
-    def _repr_png_(self):
-        return self.png(), {"width": self.size[0], "height": self.size[1], "alt": self.alt}
+    def html(self) -> str:
+        """The figure as an image of HTML, with its words; for a chart also the style of dark themes."""
+        image = base64.b64encode(self.png(clear=True)).decode()
+        style = f'<style>{DARK}</style><img class="{self.kind}"' if self.kind else "<img"
+        return f'{style} alt="{escape(self.alt)}" src="data:image/png;base64,{image}" width="{self.size[0]}">'
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return {"text/html": self.html(), "text/plain": self.alt}
 
 
 # ---- images --------------------------------------------------------------------------------------
@@ -90,16 +119,17 @@ def mosaic(images, columns: int = 10, gap: int = 1) -> np.ndarray:
     """Images in rows, with white gaps and white where the last row ends early.
 
     Args:
-        images: [N, H, W, C] with C 1 or 3, uint8 or float in [0, 1].
+        images: [N, H, W, C] with C 1, 3 or 4, uint8 or float in [0, 1].
 
     Returns:
-        uint8 [rows * (H + gap) - gap, columns * (W + gap) - gap, 3].
+        uint8 [rows * (H + gap) - gap, columns * (W + gap) - gap, 3]; with C 4, of opacity, 4 and clear in the gaps.
     """
     images = _pixels(images)
-    count, height, width, _ = images.shape
+    count, height, width, channels = images.shape
     columns = max(1, min(columns, count))
     rows = math.ceil(count / columns)
-    canvas = np.full((rows * (height + gap), columns * (width + gap), 3), 255, np.uint8)
+    canvas = np.full((rows * (height + gap), columns * (width + gap), max(3, channels)), 255, np.uint8)
+    canvas[..., 3:] = 0
     for index, image in enumerate(images):
         top, left = index // columns * (height + gap), index % columns * (width + gap)
         canvas[top : top + height, left : left + width] = image
@@ -113,7 +143,7 @@ def gallery(images, columns: int = 10, title: str = "") -> Figure:
     Args:
         images: [N, H, W, C], uint8 or float in [0, 1].
     """
-    canvas = mosaic(images, columns)
+    canvas = mosaic(_opaque(images), columns)
     head = 26 if title else 0
     scale = _scale(canvas.shape[1], 580)
     drawn = _sized(canvas.shape[1] * scale, canvas.shape[0] * scale + head)
@@ -137,7 +167,7 @@ def reconstructions(originals, decoded, names: tuple[str, str] = ("original", "d
     Args:
         names: of the two rows.
     """
-    canvas = mosaic(np.concatenate([_pixels(originals), _pixels(decoded)]), columns=len(originals))
+    canvas = mosaic(np.concatenate([_opaque(originals), _opaque(decoded)]), columns=len(originals))
     scale, margin = _scale(canvas.shape[1], 520), 80
     drawn = _sized(canvas.shape[1] * scale + margin, canvas.shape[0] * scale)
     share = margin / drawn.size[0]
@@ -168,6 +198,7 @@ def plane(images, ticks) -> Figure:
     axes.grid(False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+    drawn.kind = ""
     drawn.alt = f"Images decoded on a {count} by {count} grid over two latents, each from {names[0]} to {names[-1]}"
     return drawn
 
@@ -285,21 +316,10 @@ def edges(history: History, band: History | None) -> list[History]:
     ]
 
 
-@rc_context(STYLE)
-def progress(history: History, model: str, images) -> Figure:
-    """A live view of training: its curve so far on the left, images [N, H, W, C] on the right."""
-    drawn = Figure(figsize=(9, 3.4))
-    left, right = drawn.subfigures(1, 2, width_ratios=(1.6, 1))
-    _training(left, history, model, CURVES[model], [history])
-    _show(right.add_axes((0, 0.02, 0.98, 0.96)), mosaic(images, math.ceil(math.sqrt(len(images)))))
-    drawn.alt = describe(history, sum(CURVES[model], ()))
-    return drawn
-
-
 def describe(history: History, names: Sequence[str], band: History | None = None) -> str:
     """The first and last value of each curve, in words."""
     shown = _present(history, names)
-    ends = [f"{LABELS.get(name, name)} from {values[0]:.4g} to {values[-1]:.4g}" for name, values in shown]
+    ends = [f"{LABELS.get(name, name)} {_ends(values)}" for name, values in shown]
     epochs = max((len(values) for values in history.values()), default=0)
     what = "Means over seeds by epoch" if band else "By epoch"
     return f"{what}, over {epochs}: " + ", ".join(ends) if ends else "No curve: nothing was recorded"
@@ -332,7 +352,7 @@ def _curves(axes, history, names, ylabel, references, ylim, title, band=None):
     for label, value in (references or {}).items():
         axes.axhline(value, color=GREY, linewidth=1, linestyle=":")
         axes.annotate(
-            f"{label} ({value:.4g})" if value else label,
+            f"{label} ({rounding.number(value)})" if value else label,
             (0.99 if value else 0.01, value),
             xycoords=("axes fraction", "data"),
             xytext=(0, -3 if value else 3),
@@ -443,14 +463,14 @@ def lines(
         axes.plot(x, values, color=colour, marker="o" if len(x) < 10 else None, markersize=3, label=name)
     for label, value in (references or {}).items():
         axes.axhline(value, color=GREY, linewidth=1, linestyle=":")
-        axes.annotate(f"{label} {value:.4g}", (0.99, value), xycoords=("axes fraction", "data"), **_ABOVE)
+        axes.annotate(f"{label} {rounding.number(value)}", (0.99, value), xycoords=("axes fraction", "data"), **_ABOVE)
     axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if log else "linear")
     if log:
         axes.set_xticks(x, [f"{value:g}" for value in x])
         axes.minorticks_off()
     axes.margins(y=0.12)
     _label_ends(axes, [(values[-1], name, c) for (name, values), c in zip(series.items(), LINES * 9, strict=False)])
-    ends = ", ".join(f"{name} from {values[0]:.4g} to {values[-1]:.4g}" for name, values in series.items())
+    ends = ", ".join(f"{name} {_ends(values)}" for name, values in series.items())
     drawn.alt = f"{ylabel} over {xlabel} from {x[0]:g} to {x[-1]:g}: {ends}"
     return drawn
 
@@ -476,7 +496,7 @@ def points(groups: dict[str, Sequence[tuple[float, float]]], xlabel: str, ylabel
     drawn.alt = f"{len(every)} points of {len(groups)} kinds, {ylabel} over {xlabel}"
     if every:
         spans = [
-            f"{name} from {min(side):.4g} to {max(side):.4g}"
+            f"{name} {_ends((min(side), max(side)))}"
             for name, side in zip((xlabel, ylabel), zip(*every, strict=True), strict=True)
         ]
         drawn.alt += ": " + ", ".join(spans)
@@ -484,24 +504,27 @@ def points(groups: dict[str, Sequence[tuple[float, float]]], xlabel: str, ylabel
 
 
 @rc_context(STYLE)
-def small_multiples(x, series: dict[str, Sequence[float]], xlabel: str, columns: int = 4) -> Figure:
+def small_multiples(x, series: dict[str, Sequence[float]], xlabel: str, limits=None, columns: int = 4) -> Figure:
     """Numbers of different units over one quantity: a small chart for each, with its name as title.
 
     Args:
         x: [N], shared by all.
         series: [N] each, by name.
+        limits: by name, (least, most) of the vertical axis, where small changes must look small; None for an end that
+            the numbers set.
     """
     rows = math.ceil(len(series) / columns)
     drawn = Figure(figsize=(2.05 * columns, 1.75 * rows), layout="constrained")
     axes = drawn.subplots(rows, columns, squeeze=False, sharex=True).ravel()
     for one, (name, values) in zip(axes, series.items(), strict=False):
-        one.plot(x, values, color=LINES[0], marker="o", markersize=3)
+        one.plot(x, values, color=LINES[0], marker="o", markersize=3, clip_on=False)
+        one.set_ylim(*(limits or {}).get(name, (None, None)))
         one.set_title(name)
         one.yaxis.set_major_locator(MaxNLocator(4))
     for spare in axes[len(series) :]:
         spare.set_axis_off()
     drawn.supxlabel(xlabel, size=9, color="#374151")
-    ends = ", ".join(f"{name} from {values[0]:.4g} to {values[-1]:.4g}" for name, values in series.items())
+    ends = ", ".join(f"{name} {_ends(values)}" for name, values in series.items())
     drawn.alt = f"{len(series)} charts over {xlabel} from {x[0]:g} to {x[-1]:g}: {ends}"
     return drawn
 
@@ -528,6 +551,12 @@ def _ink(colour) -> str:
 # ---- helpers -------------------------------------------------------------------------------------
 
 
+def _ends(values: Sequence[float]) -> str:
+    """'from 3.2 to 0.9': the first and the last."""
+    first, last = rounding.column([float(values[0]), float(values[-1])])
+    return f"from {first} to {last}"
+
+
 def _pixels(images) -> np.ndarray:
     """[N, H, W, C], uint8 or float in [0, 1] -> uint8."""
     images = np.asarray(images)
@@ -539,11 +568,20 @@ def _scale(width: int, wanted: int) -> int:
     return max(1, round(wanted / width))
 
 
+def _opaque(images) -> np.ndarray:
+    """[N, H, W, C], uint8 or float in [0, 1] -> uint8 [N, H, W, 4]."""
+    images = _pixels(images)
+    alpha = np.full((*images.shape[:3], 1), 255, np.uint8)
+    return np.concatenate([np.broadcast_to(images, (*images.shape[:3], 3)), alpha], axis=3)
+
+
 def _sized(width: int, height: int) -> Figure:
     return Figure(figsize=(width / PIXELS_PER_INCH, height / PIXELS_PER_INCH))
 
 
 def _show(axes, canvas):
+    """Images without a frame; the figure is then no chart."""
+    axes.get_figure(root=True).kind = ""
     axes.imshow(canvas, interpolation="nearest", aspect="equal")
     axes.set_axis_off()
     return axes

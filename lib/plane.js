@@ -1,4 +1,4 @@
-// A picture of a plane of two latents: press and drag, or use the arrow keys, and `z` follows; where z is, a ring.
+// A picture of a plane of two latents: press and drag, or use the arrow keys, and `value` follows; where it is, a ring.
 export default {
   render({ model, el }) {
     const image = document.createElement("img"), box = document.createElement("div"), ring = document.createElement("i");
@@ -15,12 +15,12 @@ export default {
     el.append(box);
     const source = () => { image.src = URL.createObjectURL(new Blob([model.get("picture")], { type: "image/png" })); };
     const place = () => {
-      const [x, y] = model.get("z").map((value) => edge + (1 - 2 * edge) * (value + reach) / (2 * reach));
+      const [x, y] = model.get("value").map((value) => edge + (1 - 2 * edge) * (value + reach) / (2 * reach));
       ring.style.left = `${100 * x}%`;
       ring.style.top = `${100 * (1 - y)}%`;
     };
     const move = (z) => {
-      model.set("z", z.map((value) => Math.round(20 * Math.max(-reach, Math.min(reach, value))) / 20));
+      model.set("value", z.map((value) => Math.round(20 * Math.max(-reach, Math.min(reach, value))) / 20));
       model.save_changes();
     };
     const follow = (event) => {
@@ -36,9 +36,9 @@ export default {
       if (!step) return;
       event.preventDefault();
       event.stopPropagation();
-      move(model.get("z").map((value, i) => value + step[i]));
+      move(model.get("value").map((value, i) => value + step[i]));
     });
-    model.on("change:z", place);
+    model.on("change:value", place);
     model.on("change:picture", source);
     source();
     place();

@@ -35,6 +35,12 @@ def _no_download(monkeypatch):
 
 
 @pytest.fixture
+def in_lab(monkeypatch):
+    """As in a notebook that is open in JupyterLab, where widgets are shown."""
+    monkeypatch.setenv("JPY_SESSION_NAME", "vae_mnist.ipynb")
+
+
+@pytest.fixture
 def settings():
     """A function: settings("vae_mnist", width=8) is that notebook's defaults with some replaced."""
     from lib.runs import NOTEBOOK_DIR

@@ -1,8 +1,14 @@
+import base64
+import html
+import io
 import math
+import re
 
 import numpy as np
 import pytest
+from IPython.core.formatters import DisplayFormatter
 from matplotlib.figure import Figure
+from PIL import Image
 
 from lib import figures
 
@@ -31,7 +37,7 @@ def test_mosaic_reads_floats_and_grey():
 def test_gallery_shows_the_mosaic_at_whole_pixels():
     drawn = figures.gallery(IMAGES, columns=3, title="Samples")
     (image,) = drawn.axes[0].images
-    np.testing.assert_array_equal(image.get_array(), figures.mosaic(IMAGES, 3))
+    np.testing.assert_array_equal(image.get_array()[..., :3], figures.mosaic(IMAGES, 3))
     assert image.get_interpolation() == "nearest"
     assert drawn.size[0] % figures.mosaic(IMAGES, 3).shape[1] == 0
     assert drawn.axes[0].get_title(loc="left") == "Samples"
@@ -46,7 +52,7 @@ def test_curves_draw_training_solid_and_validation_dashed():
     assert lines["loss"].get_linestyle() == "-"
     assert lines["val_loss"].get_linestyle() == "--"
     assert lines["val_loss"].get_color() == lines["loss"].get_color() != lines["kl"].get_color()
-    assert any("mean image (2.8)" in text.get_text() for text in axes.texts)
+    assert any("mean image (2.80)" in text.get_text() for text in axes.texts)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "nats")
 
 
@@ -118,7 +124,7 @@ def test_the_names_of_two_rows_of_images_are_not_cut():
 
 def test_reconstructions_stand_below_their_originals():
     drawn = figures.reconstructions(IMAGES[:3], IMAGES[3:6])
-    np.testing.assert_array_equal(drawn.axes[0].images[0].get_array()[5:9, :5], IMAGES[3])
+    np.testing.assert_array_equal(drawn.axes[0].images[0].get_array()[5:9, :5, :3], IMAGES[3])
     assert [text.get_text() for text in drawn.texts] == ["original", "decoded"]
 
 
@@ -151,20 +157,68 @@ def test_text_on_a_heat_map_can_be_read():
         assert (max(cell, ink) + 0.05) / (min(cell, ink) + 0.05) >= 4.5  # WCAG 2.1, level AA
 
 
-def test_every_figure_displays_itself_and_says_what_it_shows():
+IMAGE = re.compile(
+    r'<img (?:class="latent-report-chart" )?alt="([^"]+)" src="data:image/png;base64,([^"]+)" width="(\d+)">'
+)
+
+
+def displayed(figure):
+    """What a notebook keeps of a figure that a cell puts out."""
+    return DisplayFormatter().format(figure)[0]
+
+
+def test_every_figure_displays_itself_once_and_says_what_it_shows():
     drawn = [
-        figures.gallery(IMAGES),
+        figures.gallery(IMAGES, title='Samples of <b>"a" & b</b>'),
         figures.interpolation(IMAGES),
-        figures.progress(GAN, "gan", IMAGES),
-        figures.progress({}, "wgan", IMAGES),
+        figures.training(GAN, "gan"),
+        figures.training({}, "wgan"),
         figures.reconstructions(IMAGES, IMAGES),
     ]
     for one in drawn:
         assert isinstance(one, Figure)
-        png, metadata = one._repr_png_()
-        assert png.startswith(b"\x89PNG")
-        assert metadata["alt"]
-        assert (metadata["width"], metadata["height"]) == one.size
+        kept = displayed(one)
+        assert kept.keys() == {
+            "text/html",
+            "text/plain",
+        }  # an image/png, whose words Jupyter ignores, would be a second
+        assert kept["text/plain"] == one.alt != ""
+        (alt, image, width) = IMAGE.search(kept["text/html"]).groups()
+        assert html.unescape(alt) == one.alt
+        assert "<" not in alt
+        assert base64.b64decode(image).startswith(b"\x89PNG")
+        assert int(width) == one.size[0]
+
+
+def pixels(figure):
+    image = IMAGE.search(displayed(figure)["text/html"]).group(2)
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(image))).convert("RGBA"))
+
+
+def test_images_stand_on_the_pages_own_ground_and_words_can_be_read_on_any():
+    drawn = figures.gallery(IMAGES, columns=4, title="Samples")
+    shown, ground = pixels(drawn), pixels(drawn)[..., 3] == 0
+    assert ground[-5:, -5:].all()  # the last row ends early
+    assert (shown[-5:, :5, 3] == 255).all()
+    inks = shown[:40][shown[:40, :, 3] == 255][:, :3]  # of the title
+    luminance = np.dot(
+        [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in inks[0] / 255], (0.2126, 0.7152, 0.0722)
+    )
+    for other in (1.0, 0.0056):  # white, and JupyterLab's dark ground
+        assert (max(luminance, other) + 0.05) / (min(luminance, other) + 0.05) > 4.3
+
+
+def test_a_charts_ground_is_white_so_that_dark_themes_can_invert_it():
+    drawn = figures.training(GAN, "gan")
+    assert (pixels(drawn)[..., 3] == 255).all()
+    assert "latent-report-chart" in drawn.html()
+    assert figures.DARK in drawn.html()
+    assert "<style" not in figures.gallery(IMAGES).html()
+
+
+def test_a_picture_for_the_report_is_opaque():
+    few = np.asarray(Image.open(io.BytesIO(figures.plane(IMAGES[:4], [-1, 1]).png())).convert("RGBA"))
+    assert (few[..., 3] == 255).all()
 
 
 def test_svg_is_the_same_each_time():

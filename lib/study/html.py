@@ -1,7 +1,7 @@
-"""An executed notebook -> one HTML page that holds everything and asks the network for nothing: own nbconvert template.
+"""An executed notebook -> one HTML page that contains everything and makes no request: our own nbconvert template.
 
-Markdown's raw HTML comes out as text, formulas become MathML, and the HTML that cells put out is sanitised (the
-report's own pieces are escaped where they are made). The page's policy forbids every request, and every script but the
+Raw HTML in Markdown becomes visible text, formulas become MathML, and the HTML that cells put out is sanitised (the
+report's own pieces are escaped when they are made). The page's policy forbids every request and every script except the
 page's own, which it knows by digest.
 """
 
@@ -17,6 +17,7 @@ import latex2mathml.converter
 import nbformat
 from jinja2 import pass_context
 from nbconvert import HTMLExporter
+from nbconvert.filters import clean_html
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
@@ -26,6 +27,7 @@ SCRIPTS = ("page.js", "report.js")
 FIRST = (
     'document.documentElement.className = "js";'  # before anything is drawn: what scripts show or hide does not jump
 )
+IMAGE = re.compile(r'<img(?: class="[\w-]+")? alt="([^"<>]*)" src="(data:image/png;base64,[\w+/=]+)" width="(\d+)">')
 MATHML = "{http://www.w3.org/1998/Math/MathML}"
 MATH_ATTRIBUTES = {"display", "mathvariant", "stretchy", "fence", "form", "lspace", "rspace", "width", "linethickness"}
 MATH_ATTRIBUTES |= {
@@ -68,7 +70,7 @@ class Renderer(IPythonRenderer):
 
 @lru_cache(maxsize=1000)
 def formula(tex: str, display: str = "inline") -> str:
-    """A formula as MathML; as its TeX where that is not understood, or would be more than a formula."""
+    """A formula as MathML; as TeX if it is not understood or would become more than a formula."""
     try:
         markup = latex2mathml.converter.convert(
             tex.strip().replace("<", r"\lt ").replace(">", r"\gt "), display=display
@@ -92,7 +94,7 @@ class Exporter(HTMLExporter):
     def __init__(self):
         super().__init__(template_name=TEMPLATE.name, extra_template_basedirs=[str(TEMPLATE.parent)])
         self.register_preprocessor(CoalesceStreamsPreprocessor(), enabled=True)
-        self.register_filter("without_styles", without_styles)
+        self.register_filter("put_out", put_out)
         self.renderer = Renderer()
 
     @pass_context
@@ -100,8 +102,16 @@ class Exporter(HTMLExporter):
         return MarkdownWithMath(renderer=self.renderer).render(source)
 
 
+def put_out(markup: str) -> str:
+    """The HTML that a cell has put out: an image as `figures.Figure.html` writes it, or else sanitised."""
+    markup = without_styles(markup)
+    if found := IMAGE.fullmatch(markup.strip()):
+        return '<img class="card" alt="{}" src="{}" width="{}">'.format(*found.groups())
+    return f'<div class="scroll">{clean_html(markup)}</div>'
+
+
 def without_styles(markup: str) -> str:
-    """Styles and scripts taken out with their content; the sanitiser would leave the content as text."""
+    """Markup without styles and scripts and their content, which the sanitiser would leave as text."""
     return re.sub(r"<(style|script)\b.*?</\1\s*>", "", markup, flags=re.DOTALL | re.IGNORECASE)
 
 
@@ -112,7 +122,7 @@ def render(
 
     Args:
         title: of the browser's window.
-        code: show the code cells; else only what they put out, unsanitised, as for the report.
+        code: show the code cells; otherwise only their output, not sanitised, as in the report.
         home: the address of a link back, or "".
         home_name: the words of that link.
     """

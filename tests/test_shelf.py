@@ -1,0 +1,185 @@
+"""The shelf of finished runs: what explore.ipynb shows of a study, in JupyterLab and in batch."""
+
+import json
+import shutil
+import time
+
+import ipywidgets
+import numpy as np
+import pytest
+from conftest import images
+from test_explore import children, moved, pictures
+
+from lib import controls, figures, runs, shelf
+
+SMALL = shelf.REPORTS / "small" / "runs"
+RUNS = ("vae_mnist-latent_dim2-width128-seed0", "gan_mnist-latent_dim10-width64-seed0")
+
+
+@pytest.fixture(scope="module")
+def shelves(tmp_path_factory):
+    """Two studies whose runs have the same names, but other networks, images and numbers; and one without networks."""
+    folder = tmp_path_factory.mktemp("reports")
+    for name in RUNS:
+        for study in ("first", "second", "bare"):
+            shutil.copytree(SMALL / name, folder / study / "runs" / name)
+        change(folder / "second" / "runs" / name)
+        shutil.rmtree(folder / "bare" / "runs" / name / "model")
+    return folder
+
+
+def change(run):
+    """Makes another run of a folder: its weights shrink, its images are inverted, its numbers grow."""
+    from lib.backend import keras
+
+    for path in (run / "model").glob("*.keras"):
+        network = keras.models.load_model(path, compile=False)
+        network.set_weights([0.9 * weight for weight in network.get_weights()])
+        network.save(path)
+    kept = runs.read_samples(run)
+    kept |= {name: 255 - kept[name] for name in ("samples", "originals") if name in kept}
+    np.savez(run / "samples.npz", **kept)
+    result = runs.read_result(run)
+    result["metrics"] = {name: value + 1 for name, value in result["metrics"].items()}
+    (run / "result.json").write_text(json.dumps(result))
+    head, *lines = (run / "history.csv").read_text().splitlines()
+    (run / "history.csv").write_text("\n".join([head, *lines[: len(lines) // 2]]))
+
+
+def texts(widget):
+    """The Markdown inside a widget."""
+    found = [one["data"].get("text/markdown", "") for box in children(widget, ipywidgets.Output) for one in box.outputs]
+    return "\n".join(found)
+
+
+def test_another_study_is_drawn_in_every_section_though_its_runs_have_the_same_names(shelves, in_lab):
+    ours = shelf.Shelf(str(shelves / "first"))
+    sections = {name: getattr(ours, name)() for name in ("table", "compare", "move", "walk", "nearest")}
+    before = {name: (pictures(section), texts(section)) for name, section in sections.items()}
+    ours.open(str(shelves / "second"))
+    for name, section in sections.items():
+        was, now = before[name], (pictures(section), texts(section))
+        assert len(was[0]) == len(now[0])
+        assert was[1] != now[1] or not was[1], name
+        if name == "nearest":  # the training images may well be the same
+            was, now = (was[0][:1], ""), (now[0][:1], "")
+        assert all(one != other for one, other in zip(was[0], now[0], strict=True)), name
+    pick = children(sections["move"], ipywidgets.Dropdown)[0]
+    pick.value = RUNS[1]
+    ours.open(str(shelves / "first"))
+    assert pick.value == RUNS[1]  # who looks at one run keeps looking at it
+
+
+def test_a_cell_that_is_run_again_replaces_its_section(shelves, in_lab):
+    ours = shelf.Shelf(str(shelves / "first"))
+    old, new = ours.move(), ours.move()
+    before = pictures(old), pictures(new)
+    ours.open(str(shelves / "second"))
+    assert pictures(old) == before[0]
+    assert pictures(new) != before[1]
+
+
+def test_a_run_that_was_made_again_is_opened_again(shelves, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(shelves / "first", study)
+    ours = shelf.Shelf(str(study))
+    before = ours.model(RUNS[0])
+    assert ours.model(RUNS[0]) is before
+    time.sleep(0.01)
+    change(ours.runs[RUNS[0]])
+    assert ours.model(RUNS[0]) is not before
+
+
+def test_a_study_without_networks_says_so_where_they_are_needed(shelves, in_lab):
+    ours = shelf.Shelf(str(shelves / "bare"))
+    assert pictures(ours.compare())
+    for section in (ours.move(), ours.walk(), ours.nearest()):
+        assert "Numbers and images only here:" in texts(section)
+        assert children(section, ipywidgets.Dropdown)[0].layout.display == "none"
+        ours.open(str(shelves / "first"))
+        assert pictures(section)
+        assert children(section, ipywidgets.Dropdown)[0].layout.display is None
+        ours.open(str(shelves / "bare"))
+    assert "homework (22 runs, numbers and images only)" in dict(children(ours.table(), ipywidgets.Dropdown)[0].options)
+
+
+def test_a_study_without_networks_in_batch(shelves):
+    ours = shelf.Shelf(str(shelves / "bare"))
+    assert isinstance(ours.compare(), figures.Figure)
+    assert all("Numbers and images only" in part().data for part in (ours.move, ours.walk, ours.nearest))
+
+
+def test_runs_are_sorted_by_what_they_are_and_compared_on_one_dataset():
+    ours = shelf.Shelf("homework")
+    assert [name.removesuffix("-seed0") for name in ours.runs if name.startswith("vae_mnist")] == [
+        "vae_mnist-latent_dim2-width256",
+        "vae_mnist-latent_dim2-width512",
+        "vae_mnist-latent_dim2-width1024",
+        "vae_mnist-latent_dim10-width512",
+        "vae_mnist-latent_dim20-width512",
+    ]
+    first = list(ours.runs)[:10]
+    assert [name.split("-")[0] for name in first] == ["vae_cifar10"] * 5 + ["vae_mnist"] * 5
+    assert [name.split("-")[0] for name in ours._alike(6)] == ["vae_cifar10"] * 5 + ["gan_cifar10"]
+
+
+def test_only_runs_on_one_dataset_share_an_axis_and_a_table(in_lab):
+    ours = shelf.Shelf("homework")
+    section = ours.compare()
+    (pick,) = children(section, ipywidgets.SelectMultiple)
+    cifar10, mnist = "vae_cifar10-latent_dim2-width512-seed0", "vae_mnist-latent_dim2-width512-seed0"
+    pick.value = (mnist,)
+    alone = pictures(section)
+    pick.value = (cifar10, mnist)
+    assert pictures(section)[2:] == alone, "MNIST's curve is drawn on CIFAR-10's scale"
+    assert [text.splitlines()[0].count("latent_dim") for text in texts(section).split("| number |")[1:]] == [1, 1]
+
+
+def test_a_comparison_has_every_number_beside_its_references(shelves, in_lab):
+    shown = texts(shelf.Shelf(str(shelves / "first")).compare())
+    result = runs.read_result(SMALL / RUNS[0])
+    assert all(f"`{name}`" in shown for name in result["metrics"])
+    assert "| real | blurred | noisy | mean image |" in shown
+
+
+def test_names_without_what_they_share():
+    assert shelf.apart(["vae_mnist-latent_dim2-seed0", "vae_mnist-latent_dim10-seed0"]) == [
+        "latent_dim2",
+        "latent_dim10",
+    ]
+    assert shelf.apart(["vae_mnist-seed0"]) == ["vae_mnist seed0"]
+
+
+def test_runs_made_from_notebooks_are_a_study(shelves, in_lab, monkeypatch, tmp_path):
+    monkeypatch.setattr(shelf, "REPORTS", tmp_path)
+    shutil.copytree(shelves / "first", tmp_path / "notebooks")
+    table = shelf.Shelf("notebooks").table()
+    assert ("notebooks (2 runs made from notebooks)", "notebooks") in children(table, ipywidgets.Dropdown)[0].options
+
+
+def test_the_committed_networks_open_and_change_with_every_control(in_lab):
+    ours = shelf.Shelf("small")
+    assert len(ours.runs) == 4
+    for section in (ours.move(), ours.walk(), ours.nearest()):
+        pick = children(section, ipywidgets.Dropdown)[0]
+        for name in ours.runs:
+            pick.value = name
+            before, start = pictures(section), time.perf_counter()
+            if sliders := children(section, controls.Sliders):
+                moved(sliders[0], 0.35)
+            else:
+                children(section, ipywidgets.BoundedIntText)[0].value = 3
+            assert time.perf_counter() - start < 2  # 5 to 20 ms on a quiet machine
+            assert before != pictures(section)
+
+
+def test_a_study_without_runs_is_named_with_those_that_have_some():
+    with pytest.raises(shelf.UserError, match=r"no finished runs in 'nowhere'; there are some in: .*small"):
+        shelf.Shelf("nowhere")
+
+
+def test_the_nearest_images_come_in_order():
+    among = images(20)
+    assert shelf.closest(among[7], among, 3)[0] == 7
+    far = np.square(among.astype(float) - among[7]).sum(axis=(1, 2, 3))
+    np.testing.assert_array_equal(shelf.closest(among[7], among), np.argsort(far, kind="stable")[:5])
