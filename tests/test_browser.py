@@ -1,5 +1,6 @@
 """The report, the list of studies and a run's page as a reader has them: in a browser, without a network."""
 
+import base64
 import json
 import re
 import shutil
@@ -342,10 +343,11 @@ def test_with_assets_the_page_is_light_and_images_are_found(opened, tmp_path):
     report.build(study)
     whole = (study.folder / "index.html").stat().st_size
     (study.folder / "assets").mkdir()
-    (study.folder / "assets" / "old.png").write_bytes(b"of an earlier page")
+    old = study.folder / "assets" / f"{report.digest(base64.b64encode(b'of an earlier page'))}.png"
+    old.write_bytes(b"of an earlier page")
     report.build(study, assets=True)
     assert (study.folder / "index.html").stat().st_size < whole / 2
-    assert not (study.folder / "assets" / "old.png").exists()
+    assert not old.exists()
     page = opened((study.folder / "index.html").as_uri(), allowed=[(study.folder / "assets").as_uri()])
     load = "image => { image.loading = 'eager'; return image.decode(); }"
     page.evaluate(

@@ -2,6 +2,7 @@ import base64
 import csv
 import hashlib
 import html
+import io
 import json
 import re
 import shutil
@@ -164,6 +165,59 @@ def test_results_csv_equals_the_table(study, page):
         assert row["latent_dim"] in cells
         assert row["dtype_policy"] == "float32"
         assert row["dataset_canonical"] == "False"
+
+
+def test_results_csv_has_a_column_for_each_reference_beside_its_metric(made):
+    page = made("[{latent_dim: 2}, {latent_dim: 3}]", leave_out=["gan_mnist-latent_dim3-width8-seed0"])
+    row, without = csv.DictReader(io.StringIO(report.results_csv(page.entries)))
+    columns = list(row)
+    start = columns.index("frechet")
+    kinds = ("real", "blurred", "noisy", "class_removed", "mean_image", "untrained")
+    assert columns[start + 1 : start + 7] == [f"frechet_{kind}" for kind in kinds]
+    marks = page.entries[0].result["references"]
+    assert all(float(row[f"{metric}_{kind}"]) == value for metric in marks for kind, value in marks[metric].items())
+    assert without["frechet"] == without["frechet_real"] == ""
+
+
+def test_no_reference_has_the_column_of_something_else():
+    for name in ("homework", "architectures", "seeds"):
+        for one in writeup.entries(plan.read(name, check_data=False)):
+            if one.result:
+                row, facts = report.flat(one), {**one.result["metrics"], **one.settings.model_dump()}
+                columns = [f"{metric}_{kind}" for metric, marks in one.references.items() for kind in marks]
+                assert len(columns) == len(set(columns))
+                assert not set(columns) & set(facts)
+                assert all(
+                    row[f"{metric}_{kind}"] == marks[kind] for metric, marks in one.references.items() for kind in marks
+                )
+
+
+def test_only_images_of_an_earlier_page_are_removed_from_assets(study, page, tmp_path):
+    folder = tmp_path / "assets"
+    content = base64.b64encode(b"x" * 4000).decode()
+    _, kept = report.beside(f'<img src="data:image/png;base64,{content}">', folder)
+    (ours,) = kept
+    (folder / "mine.png").write_bytes(b"a photograph")
+    (folder / f"{'0' * 20}.png").write_bytes(b"named like ours, but not ours")
+    (folder / "link").symlink_to(folder / ours)
+    (folder / f"{'1' * 20}.svg").symlink_to(tmp_path)
+    (folder / "0123456789abcdef0123.d").mkdir()
+    assert [path.name for path in report.made(folder)] == [ours]
+    (folder / ours).write_bytes(b"changed by its owner")
+    assert report.made(folder) == []
+
+
+def test_building_a_report_leaves_other_files_in_assets(study, page, monkeypatch):
+    monkeypatch.setattr(report, "execute", lambda *_: report.nbformat.v4.new_notebook())
+    monkeypatch.setattr(report, "checked", lambda *_: None)
+    folder = study.folder / "assets"
+    report.beside(f'<img src="data:image/png;base64,{"A" * 4000}">', folder)
+    (folder / "precious.png").write_bytes(b"a photograph")
+    for assets in (False, True):
+        report.build(study, assets=assets)
+        assert [path.name for path in folder.iterdir()] == ["precious.png"]
+    shutil.rmtree(folder)
+    (study.folder / "index.html").write_text(page, encoding="utf-8")
 
 
 def test_run_notebooks_show_code_and_sanitised_output(study):
@@ -406,6 +460,112 @@ def test_a_claim_names_the_figures_of_what_it_compares(tmp_path, monkeypatch):
         page = writeup.Page(name, str(tmp_path / "out" / name))
         assert len(page.verdicts[13].outcomes) == 1  # mlp against conv
         assert ("<b>Shown in</b>" in page.conclusion()) == (name == "both")
+
+
+SHOWN = {"test_loss": "loss", "jsd_test": "jsd", "jsd_fresh": "jsd"}  # by metric, the kind of figure that shows it
+
+
+def test_no_claim_cites_a_figure_that_does_not_show_what_it_compares(tmp_path, monkeypatch):
+    monkeypatch.setattr(writeup, "drawing", lambda *_: writeup.picture(b"", "png", (1, 1), "not drawn, to save time"))
+    text = f"extends: {plan.PARAMETERS_DIR / 'homework.yaml'}\ndatasets: {{mnist: digits, cifar10: shapes}}\n"
+    (tmp_path / "s.yaml").write_text(text)
+    study = plan.read(str(tmp_path / "s.yaml"), out=str(tmp_path))
+    synthetic.finish(study)
+    page = writeup.Page(str(study.path), str(tmp_path))
+    kinds = {one.number: set(one.kinds) for one in study.figures}
+    cited = {}
+    for verdict in page.verdicts:
+        words = [piece["text"] for piece in page._shown_in(verdict) if "href" in piece]
+        cited[verdict.claim.number] = [int(word.removeprefix("Figure ")) for word in words if word != "Budget"]
+        metrics = {metric for test in verdict.claim.tests for metric in test.measure.metrics}
+        wanted = {SHOWN.get(metric, "gallery") for metric in metrics}
+        assert all(kinds[number] & wanted for number in cited[verdict.claim.number]), verdict.claim
+    assert not any({1, 6} & set(numbers) for numbers in cited.values())  # tables of layers
+    assert (cited[1], cited[2], cited[3], cited[5], cited[7]) == ([2, 3], [2, 4], [2, 5], [7, 8], [9])
+    assert (cited[8], cited[11]) == ([10, 11, 12, 13], [14, 15, 16, 17])
+    assert (cited[13], cited[14]) == ([], [])
+    assert [piece["href"] for piece in page._shown_in(page.verdicts[12])] == ["#budget"]
+
+
+def test_a_number_that_a_run_cannot_have_is_a_dash_with_a_reason(made):
+    page = made("[{latent_dim: [2, 3]}]")
+    path = page.entries[1].planned.folder / "result.json"
+    result = json.loads(path.read_text())
+    reason = "all generated images are the same"
+    result["absent"] = dict.fromkeys(("recall", "precision"), reason)
+    for name in result["absent"]:
+        del result["metrics"][name], result["references"][name], result["samples_n"][name]
+    path.write_text(json.dumps(result))
+    page = writeup.Page(str(page.study.path), str(page.study.folder))
+    said = page.results()
+    assert f"No precision and recall for {page.entries[1].name}: {reason}." in said
+    rows = {row[0]: row for row in Tags(said).rows if "frechet" not in row}
+    assert rows[page.entries[1].name].count("–") == 2
+    assert "–" not in rows[page.entries[0].name]
+    assert len(page.verdicts) == 14
+    rows = list(csv.DictReader(io.StringIO(report.results_csv(page.entries))))
+    assert (rows[1]["recall"], rows[1]["precision_real"]) == ("", "")
+    assert float(rows[0]["recall"]) == page.entries[0].metrics["recall"]
+    for one in page.entries:  # a number that no run has is a column of dashes
+        record = json.loads((one.planned.folder / "result.json").read_text())
+        record["metrics"].pop("recall", None)
+        record["absent"] = {"recall": reason}
+        (one.planned.folder / "result.json").write_text(json.dumps(record))
+    page = writeup.Page(str(page.study.path), str(page.study.folder))
+    assert "recall (share)" in page.results()
+    assert f"No recall for {page.entries[0].name} and {page.entries[1].name}: {reason}." in page.results()
+    assert "recall" in next(csv.reader(io.StringIO(report.results_csv(page.entries))))
+
+
+def pieces(page):
+    """Every piece of the report."""
+    models = [page.section(model) for model in ("VAE", "GAN", "WGAN")]
+    names = "title findings datasets protocol further results all_runs compare scatter self_test budget networks"
+    names += " assumptions conclusion published provenance data"
+    return models + [getattr(page, name)() for name in names.split()]
+
+
+@pytest.mark.parametrize("notebook", ["vae_mnist", "gan_mnist", "wgan_cifar10"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda result: result.update(references={}),
+        lambda result: result.pop("references"),
+        lambda result: result.update(metrics={}),
+        lambda result: result.update(metrics=dict.fromkeys(result["metrics"], 0)),
+        lambda result: result.update(metrics=dict.fromkeys(result["metrics"], 7.0)),
+        lambda result: result.update(metrics=dict.fromkeys(result["metrics"], float("nan"))),
+        lambda result: result.update(references={name: {"real": 0.0} for name in result["metrics"]}),
+        lambda result: result.update(references={name: {"real": None} for name in result["metrics"]}),
+        lambda result: [result.pop(name) for name in ("scorecard", "samples_n", "steps", "images_per_second")],
+        lambda result: result["scorecard"].pop("classifier_accuracy"),
+    ],
+)
+def test_records_that_lack_numbers_or_have_constant_ones_are_shown(made, notebook, change):
+    runs = "[{latent_dim: [2, 3], width: [8, 16]}, {latent_dim: 5, seed: [0, 1, 2]}]"
+    page = made(runs, notebook=notebook, canonical=True)
+    for one in page.entries[1:]:
+        path = one.planned.folder / "result.json"
+        result = json.loads(path.read_text())
+        change(result)
+        path.write_text(json.dumps(result))
+    page = writeup.Page(str(page.study.path), str(page.study.folder))
+    assert len(page.done) == 7
+    for piece in pieces(page):
+        assert "nan" not in re.sub(r'="[^"]*"|<script.*?</script>', "", piece)
+    numbers = re.search(r"<script[^>]*>(.*)</script>", page.data(), flags=re.DOTALL)[1]
+    json.loads(numbers, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    report.results_csv(page.entries)
+
+
+@pytest.mark.parametrize("history", ["epoch\n", "epoch,other\n1,2\n", "epoch,jsd\n1,nan\n2,0.5\n", "epoch,jsd\n1,0\n"])
+def test_runs_whose_curve_is_missing_or_constant_are_shown(made, history):
+    page = made("[{latent_dim: 2}, {latent_dim: 3, seed: [0, 1]}]")
+    for one in page.entries[1:]:
+        (one.planned.folder / "history.csv").write_text(history)
+    page = writeup.Page(str(page.study.path), str(page.study.folder))
+    assert len(page.done) == 3
+    assert all(isinstance(piece, str) for piece in pieces(page))
 
 
 def test_numbers_that_say_less_than_they_seem_to_are_named(made):

@@ -1432,12 +1432,12 @@ def lipschitz(settings) -> str:
     return f"{clipping if settings.lipschitz == 'clip' else penalty}, {steps}"
 
 
-def missing(group: Iterable[Entry], names: Iterable[str]) -> list[str]:
+def missing(group: Iterable[Entry], names: Sequence[str]) -> list[str]:
     """Why some runs of a table lack some of its numbers: a sentence for each reason."""
     lacking: dict[str, tuple[dict, dict]] = {}
     for one in group:
-        for name, why in one.absent.items():
-            if name in names:
+        for name in names:
+            if why := one.absent.get(name):
                 metrics, runs_of = lacking.setdefault(why, ({}, {}))
                 metrics[short(name)] = runs_of[one.name] = None
     return [f"No {listed(metrics)} for {listed(runs_of)}: {why}." for why, (metrics, runs_of) in lacking.items()]
