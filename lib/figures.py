@@ -148,7 +148,8 @@ def gallery(images, columns: int = 10, title: str = "") -> Figure:
     scale = _scale(canvas.shape[1], 580)
     drawn = _sized(canvas.shape[1] * scale, canvas.shape[0] * scale + head)
     _show(drawn.add_axes((0, 0, 1, 1 - head / drawn.size[1])), canvas).set_title(title)
-    drawn.alt = f"{len(images)} images in {math.ceil(len(images) / columns)} rows" + (f": {title}" if title else "")
+    rows = math.ceil(len(images) / columns)
+    drawn.alt = f"{len(images)} images in {rows} row{'s' if rows > 1 else ''}" + (f": {title}" if title else "")
     return drawn
 
 
