@@ -15,7 +15,7 @@ from lib import data, estimates, networks, runs
 from lib.backend import keras, tf, untuned
 from lib.estimates import parts
 from lib.models import GAN, VAE, WGAN, build, discriminator_loss, emd_estimate, jsd_estimate, unit_range
-from lib.provenance import Made, networks_digest
+from lib.provenance import Made, check_built, networks_digest
 from lib.scorecard import COMPARED, SEED, Scorecard, cache_key, some, too_few
 from lib.settings import UserError
 from lib.training import binarize_once
@@ -165,7 +165,11 @@ def evaluate(model, dataset, settings, say=print) -> dict[str, dict]:
     Returns:
         "metrics" {name: value}, "references" {metric: {reference: value}}, "samples_n" {metric: images used}, and
         "scorecard", what the scores were made with; where some numbers cannot be had, "absent" {metric: why not}.
+
+    Raises:
+        UserError: the model was built with other settings.
     """
+    check_built(model, settings, besides="epochs")
     card = Scorecard(dataset, say)
     z = latents(card.count, settings.latent_dim)
     metrics = card.scores(decode(model, z))
