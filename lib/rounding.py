@@ -1,7 +1,8 @@
 """How numbers are written wherever people read them: three significant digits, and columns whose decimals line up.
 
 A number by itself has three significant digits, and below 1,000 at least one decimal: 0.0942, 1.54, 22.8, 105.0, 1951.
-Numbers of one column share their decimals, those that the middle one has by itself: 105.0 stands beside 102.2.
+Numbers of one column share their decimals, those that the middle one has by itself: 105.0 stands beside 102.2. A mean
+has as many as its standard deviation, which shows at least its first digit: 105.2 ± 0.3, 1956.2 ± 0.2.
 """
 
 import math
@@ -31,12 +32,12 @@ def number(value: Any, decimals: int | None = None) -> str:
 
 
 def spread(values: Sequence[float], decimals: int | None = None) -> str:
-    """'0.60 ± 0.10' for several seeds, the plain number for one, '–' for none."""
+    """'105.2 ± 0.3' for several seeds, the plain number for one, '–' for none."""
     return " ± ".join(filter(None, mean_and_deviation(values, decimals)))
 
 
 def mean_and_deviation(values: Sequence[float], decimals: int | None = None) -> tuple[str, str]:
-    """Mean and deviation over seeds, by default to the second digit of the latter, which is "" for a single value."""
+    """Mean and standard deviation over seeds, with the same decimals; of a single value the latter is ""."""
     if len(values) < 2:
         return number(values[0] if values else None, decimals), ""
     mean, deviation = fmean(values), stdev(values)
@@ -64,12 +65,11 @@ def _own(values: Sequence[float]) -> int:
     if all(isinstance(value, int) for value in values) and len(set(values)) == 1:
         return 0
     deviation = stdev(values) if len(values) > 1 else 0.0
-    if deviation and math.isfinite(deviation):
-        return min(max(0, 1 - _power(deviation)), MOST)
-    size = abs(values[0])
+    size = max(abs(fmean(values)), deviation)
     if not size or not math.isfinite(size):
         return 0
-    return min(max(2 - _power(size), 1 if size < 999.5 else 0), MOST)
+    wanted = (2 - _power(size), -_power(deviation) if deviation else 0, 1 if size < 999.5 else 0)
+    return min(max(wanted), MOST)
 
 
 def _power(value: float) -> int:

@@ -271,7 +271,7 @@ SEEDS = "[{seed: [0, 1, 2]}]"
 def test_seeds_share_a_panel_and_unknown_metrics_are_shown(made):
     figure = "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {}}]}]"
     page = made(SEEDS, figure, sharpness=lambda number: 0.5 + number / 10, new_score=0.125)
-    assert "sharpness (real = 1) 0.60 ± 0.10" in page.section("GAN")
+    assert "sharpness (real = 1) 0.600 ± 0.100" in page.section("GAN")
     assert "mean ± standard deviation of 3 seeds · images: seed 0" in page.section("GAN")
     assert page.section("GAN").count('<div class="panel">') == 4  # the figure's, and each seed's over the epochs
     assert "new score" in page.results()
@@ -341,7 +341,7 @@ def test_a_heat_maps_cells_are_means_over_seeds(made):
     page = made("[{latent_dim: [2, 10], width: [8, 16], seed: [0, 1]}]", frechet=lambda number: 10.0 + number % 2)
     (cells,) = writeup.grids(page.done)
     assert sorted(cells) == [(2, 8), (2, 16), (10, 8), (10, 16)]
-    assert "10.50 ± 0.71 at latent_dim 2, width 8" in writeup.heat_map(cells, "frechet")["alt"]
+    assert "10.5 ± 0.7 at latent_dim 2, width 8" in writeup.heat_map(cells, "frechet")["alt"]
 
 
 def test_the_budget_adds_up(made):
@@ -482,7 +482,7 @@ def test_no_claim_cites_a_figure_that_does_not_show_what_it_compares(tmp_path, m
         assert all(kinds[number] & wanted for number in cited[verdict.claim.number]), verdict.claim
     assert not any({1, 6} & set(numbers) for numbers in cited.values())  # tables of layers
     assert (cited[1], cited[2], cited[3], cited[5], cited[7]) == ([2, 3], [2, 4], [2, 5], [7, 8], [9])
-    assert (cited[8], cited[11]) == ([10, 11, 12, 13], [14, 15, 16, 17])
+    assert (cited[8], cited[9], cited[11]) == ([10, 11, 12, 13], [10, 12], [14, 15, 16, 17])
     assert (cited[13], cited[14]) == ([], [])
     assert [piece["href"] for piece in page._shown_in(page.verdicts[12])] == ["#budget"]
 

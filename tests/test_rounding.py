@@ -54,10 +54,16 @@ def test_a_columns_decimals_line_up(values, texts):
         ([], "–"),
         ([3], "3"),
         ([9999.9], "10,000"),
-        ([0.5, 0.6, 0.7], "0.60 ± 0.10"),
+        ([0.5, 0.6, 0.7], "0.600 ± 0.100"),
         ([100.0, 102.0], "101.0 ± 1.4"),
         ([20_000, 21_000], "20,500 ± 707"),
         ([5_000, 5_100], "5050 ± 71"),
+        ([1956.0, 1956.2, 1956.4], "1956.2 ± 0.2"),
+        ([149.59, 148.45, 149.02], "149.0 ± 0.6"),
+        ([0.6928, 0.6930, 0.6926], "0.6928 ± 0.0002"),
+        ([22.05, 19.5, 24.6], "22.1 ± 2.6"),
+        ([-1.0, 1.0], "0.00 ± 1.41"),
+        ([0.051, -0.049], "0.0010 ± 0.0707"),
         ([2, 2], "2 ± 0"),
         ([0.125, 0.125], "0.125 ± 0.000"),
     ],
@@ -69,7 +75,7 @@ def test_mean_and_deviation_have_the_same_decimals(values, text):
 def test_a_column_of_means_shares_its_decimals_too():
     cells = [[149.0, 149.2], [104.9, 105.3], [102.2, 102.22], []]
     shared = rounding.decimals(cells)
-    assert [rounding.spread(cell, shared) for cell in cells] == ["149.10 ± 0.14", "105.10 ± 0.28", "102.21 ± 0.01", "–"]
+    assert [rounding.spread(cell, shared) for cell in cells] == ["149.1 ± 0.1", "105.1 ± 0.3", "102.2 ± 0.0", "–"]
 
 
 def test_infinite_values_do_not_stop_a_table():

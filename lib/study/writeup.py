@@ -1031,8 +1031,8 @@ class Page:
     def _shown_in(self, verdict: claims.Verdict) -> list[dict]:
         """Links to the figures that show what a claim's tests compare, if both sides have runs here.
 
-        A figure counts only if it is of a kind in which the compared number can be seen: no table of layers. A speed is
-        in no figure but in the budget.
+        A figure counts only if it is of a kind in which the compared number can be seen: no table of layers. Figures
+        that show both sides of a comparison are preferred. A speed is in no figure, but in the budget.
         """
         numbers, budget = set(), False
         for test in (outcome.test for outcome in verdict.outcomes):
@@ -1040,8 +1040,8 @@ class Page:
             compared = {one.result["settings"].get(test.rising) for side in sides for one in side}
             if all(sides) and not (test.rising and len(compared) < 2):
                 budget |= test.measure is claims.SPEED
-                names = [one.name for side in sides for one in side]
-                numbers |= {number for name in names for number in self._figures_of(name, test.measure.shown_by)}
+                shown = [self._figures_of(side, test.measure.shown_by) for side in sides]
+                numbers |= set.intersection(*shown) or set.union(*shown)
         links = [f"[fig:{number}]" for number in sorted(numbers)]
         pieces = [piece for link in links for piece in ({"text": ", "}, *self._referred(link, ""))]
         pieces += [{"text": ", "}, {"text": "Budget", "href": "#budget"}] * budget
@@ -1053,9 +1053,10 @@ class Page:
             one for one in self.done if all(one.result["settings"].get(name) == value for name, value in side.items())
         ]
 
-    def _figures_of(self, run: str, kinds: Iterable[str]) -> list[int]:
-        """The numbers of the figures of some kinds that show a run."""
-        return [number for number, its in self.seen.get(run, {}).items() if not set(its).isdisjoint(kinds)]
+    def _figures_of(self, group: Iterable[Entry], kinds: Iterable[str]) -> set[int]:
+        """The numbers of the figures of some kinds that show any of these runs."""
+        shown = [each for one in group for each in self.seen.get(one.name, {}).items()]
+        return {number for number, its in shown if not set(its).isdisjoint(kinds)}
 
     def _outcome(self, one: claims.Outcome, shared: int) -> dict:
         """One comparison's row. Args: shared: the decimals of the claim's values of this kind."""
@@ -1147,7 +1148,8 @@ class Page:
             return self._piece()
         shown = [run_data(one) for one in self.done]
         names = {name: label(name) for name in (*metric_names(self.done), "latent_dim", "width", "epochs")}
-        return self._piece(self.parts.data({"runs": shown, "labels": names, "planes": self.planes}))
+        facts = {"runs": shown, "labels": names, "order": list(names), "planes": self.planes}
+        return self._piece(self.parts.data(facts))
 
     def provenance(self) -> Piece:
         """The origin of it all: commit, versions, machines, data, dates, time; and how to repeat any run."""

@@ -154,7 +154,7 @@ function compare() {
       }
       const list = document.createElement("p");
       list.className = "numbers";
-      list.textContent = Object.entries(run.metrics).map(([metric, value]) => `${study.labels[metric] || metric} ${digits(value)}`).join(" · ");
+      list.textContent = study.order.filter((metric) => metric in run.metrics).map((metric) => `${study.labels[metric]} ${digits(run.metrics[metric])}`).join(" · ");
       panel.append(list);
       return panel;
     }));
