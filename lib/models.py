@@ -145,7 +145,7 @@ class VAE(ImageModel):
     Args:
         encoder, decoder: as `networks.encoder` and `networks.decoder` build them.
         likelihood: "bernoulli" or "gaussian" (one learned variance for all pixels).
-        binarize: "dynamic" draws each pixel anew, black or white, whenever it is shown; else pixels stay as they are.
+        binarize: "dynamic" draws each pixel again, black or white, at every use; otherwise pixels stay as they are.
     """
 
     def __init__(self, encoder, decoder, *, likelihood="bernoulli", binarize="none", seed=0):
@@ -167,7 +167,7 @@ class VAE(ImageModel):
     def start_at_mean(self, images):
         """Sets the decoder's last bias so that, before training, it draws about the mean of uint8 images [N, H, W, C].
 
-        As in the code of Burda et al. (2016). From zero, the latents first fall silent and are slow to wake: with their
+        As in the code of Burda et al. (2016). Starting from zero, the decoder ignores the latents at first: with their
         settings, three epochs reached 181 nats from zero and 126 from the mean.
         """
         last = next(layer for layer in reversed(self.decoder.layers) if getattr(layer, "bias", None) is not None)
@@ -242,7 +242,7 @@ class GAN(Adversarial):
         weights = self.judge.trainable_weights
         self.judge_optimizer.apply_gradients(zip(tape.gradient(d_loss, weights), weights, strict=True))
 
-        with generator_tape:  # goes on from the same images: the generator runs once a step
+        with generator_tape:  # continues with the same images: the generator runs once per step
             g_loss = non_saturating_loss(self.judge(fake, training=True))
         weights = self.generator.trainable_weights
         self.generator_optimizer.apply_gradients(zip(generator_tape.gradient(g_loss, weights), weights, strict=True))
