@@ -27,8 +27,8 @@ def number(value: Any, decimals: int | None = None) -> str:
     if decimals is None:
         decimals = _own([value])
         if value and abs(value) < 10.0 ** (2 - MOST):
-            return f"{value:.2e}"
-    return f"{value:{',' if abs(value) >= APART else ''}.{decimals}f}"
+            return f"{value:.2e}".replace("-", "−")
+    return f"{value:{',' if abs(value) >= APART else ''}.{decimals}f}".replace("-", "−")
 
 
 def spread(values: Sequence[float], decimals: int | None = None) -> str:
@@ -48,10 +48,13 @@ def mean_and_deviation(values: Sequence[float], decimals: int | None = None) -> 
 def decimals(cells: Iterable[Sequence[float]]) -> int:
     """The decimals that a column's numbers share: those that the middle one of its cells has by itself.
 
+    They are at most one more than the fewest that any cell has, so that no large number gets many.
+
     Args:
-        cells: of each cell its values, one a seed; cells without values do not count.
+        cells: the values of each cell, one per seed; cells without values, or with zeros only, do not count.
     """
-    return median_high([_own(values) for values in cells if any(values) and all(map(math.isfinite, values))] or [0])
+    own = [_own(values) for values in cells if any(values) and all(map(math.isfinite, values))] or [0]
+    return min(median_high(own), min(own) + 1)
 
 
 def column(values: Sequence[float | None]) -> list[str]:

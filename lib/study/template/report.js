@@ -5,9 +5,11 @@ const COLOURS = { vae: "#0072B2", gan: "#D55E00", wgan: "#009E73" };
 
 // As lib/rounding.py writes a number by itself.
 function digits(value) {
-  if (!value || Number.isInteger(value) || Math.abs(value) < 1e-4) return Math.abs(value) < 1e-4 && value ? value.toExponential(2) : value.toLocaleString("en", { useGrouping: value > 9999 });
-  const power = Number(value.toExponential(2).split("e")[1]), places = Math.max(2 - power, Math.abs(value) < 999.5 ? 1 : 0);
-  return value.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places, useGrouping: Math.abs(value) >= 9999.5 });
+  if (value < 0) return `−${digits(-value)}`;
+  if (Number.isInteger(value)) return value.toLocaleString("en", { useGrouping: value > 9999 });
+  if (value < 1e-4) return value.toExponential(2);
+  const power = Number(value.toExponential(2).split("e")[1]), places = Math.max(2 - power, value < 999.5 ? 1 : 0);
+  return value.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places, useGrouping: value >= 9999.5 });
 }
 
 function film(box) {
