@@ -452,25 +452,23 @@ def published(folder: Path) -> bool:
     )
 
 
-def _fault(folder: Path, published: bool = False) -> str:
-    """What is missing or invalid in a folder that should hold a run, whole or as published; '' when nothing is."""
+def _fault(folder: Path, published: bool = False, notebook: bool = True) -> str:
+    """What is missing or invalid in a folder that should hold a run; '' when nothing is.
+
+    Args:
+        published: only what a report shows is wanted, neither notebook nor networks.
+        notebook: whether the executed notebook is wanted.
+    """
+    notebook &= not published
     for name in FILES:
-        if not (folder / name).is_file() and not (published and name == "notebook.ipynb"):
+        if not (folder / name).is_file() and (notebook or name != "notebook.ipynb"):
             return f"{name} is missing"
     try:
         result = json.loads((folder / "result.json").read_bytes())
         result["keys"]["training"], result["keys"]["evaluation"], result["metrics"]
-        if published:
-            return ""
-        notebook = json.loads((folder / "notebook.ipynb").read_bytes())
-        cells = code_cells(notebook)
-        if not notebook["metadata"].get("papermill", {}).get("end_time"):
-            return "notebook.ipynb was not executed to its end"
-        if any(cell.get("execution_count") is None for cell in cells):
-            return "notebook.ipynb has cells that were not executed"
-        if any(output["output_type"] == "error" for cell in cells for output in cell["outputs"]):
-            return "notebook.ipynb ended with an error"
-        networks = {f"{name}.keras" for name in result["layers"]}
+        if notebook and (words := _unfinished(json.loads((folder / "notebook.ipynb").read_bytes()))):
+            return words
+        networks = set() if published else {f"{name}.keras" for name in result["layers"]}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return f"result.json or notebook.ipynb is damaged ({type(error).__name__}: {error})"
     if missing := networks - {path.name for path in (folder / "model").glob("*.keras")}:
@@ -478,19 +476,35 @@ def _fault(folder: Path, published: bool = False) -> str:
     return ""
 
 
-def state(folder: Path, settings: Settings) -> tuple[str, str]:
+def _unfinished(notebook: dict) -> str:
+    """Why an executed notebook does not count as such; '' when it does."""
+    cells = code_cells(notebook)
+    if not notebook["metadata"].get("papermill", {}).get("end_time"):
+        return "notebook.ipynb was not executed to its end"
+    if any(cell.get("execution_count") is None for cell in cells):
+        return "notebook.ipynb has cells that were not executed"
+    if any(output["output_type"] == "error" for cell in cells for output in cell["outputs"]):
+        return "notebook.ipynb ended with an error"
+    return ""
+
+
+def state(folder: Path, settings: Settings, as_found: bool = False) -> tuple[str, str]:
     """Where a run stands, and why in one line or ''.
 
     "done", "unscored", "published", "stale", "running", "failed" or "missing". An unscored run is trained as its
     settings ask for, but its numbers were computed by other code; of a published one, only what a report shows is here.
 
     Where the dataset's file is not here, only the rest is compared: a report can be rebuilt without it.
+
+    Args:
+        as_found: the settings are the run's own. It may then have been made in JupyterLab, which keeps the executed
+            notebook elsewhere, and may have been stopped early.
     """
     partial = partial_of(folder)
     if owner := alive(partial):
         return "running", f"process {owner['pid']} on {owner['host']}"
     settle(folder)
-    stale = _stale(folder, settings) if folder.is_dir() else None
+    stale = _stale(folder, settings, as_found) if folder.is_dir() else None
     if stale == "" and published(folder):
         return "published", "its notebook and networks are not here"
     if stale == "":
@@ -523,17 +537,24 @@ def current(folder: Path, settings: Settings) -> bool:
     return folder.is_dir() and not published(folder) and not _stale(folder, settings)
 
 
-def _stale(folder: Path, settings: Settings) -> str:
+def _stale(folder: Path, settings: Settings, as_found: bool = False) -> str:
     """Why a run's folder is not, or no longer, what its settings ask for; '' when it is."""
-    return _fault(folder, published(folder)) or outdated(read_result(folder), settings)
+    notebook = not as_found or (folder / "notebook.ipynb").exists()
+    return _fault(folder, published(folder), notebook) or outdated(read_result(folder), settings, as_found)
 
 
-def outdated(result: dict, settings: Settings) -> str:
+def outdated(result: dict, settings: Settings, as_found: bool = False) -> str:
     """The first part of a result's training key that is not what the settings ask for now; '' when all are.
 
     Where the dataset's file is not here, only the rest is compared.
+
+    Args:
+        as_found: the settings are the run's own; then it does not matter that its training was stopped early.
     """
     trained = result["keys"]["training"]
+    if as_found:
+        asked = {name: value for name, value in trained["settings"].items() if name != "planned_epochs"}
+        trained = trained | {"settings": asked}
     try:
         fingerprint = data.fingerprint(settings.dataset)
     except UserError:

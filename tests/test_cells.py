@@ -7,6 +7,7 @@ import pytest
 from lib import data, runs
 from lib.backend import keras
 from lib.settings import UserError
+from lib.study import batch, plan, writeup
 
 CELLS = {  # by what stands in them
     "parameters": "notebook: str =",
@@ -200,3 +201,7 @@ def test_a_training_that_was_stopped_is_recorded_with_its_length(opened, tmp_pat
     assert [path.name for path in ours.folder.parent.iterdir()] == [ours.folder.name]
     planned = ours.names["settings"].model_copy(update={"epochs": 3})
     assert runs.outdated(result, planned) == "settings.planned_epochs: 5 -> None", "a whole run of 3 is another one"
+    made_here = plan.read(str(tmp_path / "reports" / "notebooks"), check_data=False)
+    assert batch.states(made_here) == {ours.folder.name: ("done", "")}  # JupyterLab keeps the executed notebook itself
+    (one,) = writeup.entries(made_here)
+    assert (one.result, writeup.page_of(one)) == (result, "")

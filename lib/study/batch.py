@@ -64,7 +64,7 @@ class Limits:
 
 def states(study: Study) -> dict[str, tuple[str, str]]:
     """Every run's state and why, by its name, as `runs.state` gives it."""
-    return {run.name: runs.state(run.folder, run.settings) for run in study.runs}
+    return {run.name: runs.state(run.folder, run.settings, run.as_found) for run in study.runs}
 
 
 def workers_and_threads(count: int, workers: int | None) -> tuple[int, int]:

@@ -44,7 +44,7 @@ def _settings(folder: Path) -> Settings:
         raise UserError(f"{folder.name} (unknown notebook {notebook!r})")
     defaults = notebook_defaults(runs.NOTEBOOK_DIR / f"{notebook}.ipynb")
     settings = check({**defaults, **asked, "output_dir": str(folder)}, folder.name)
-    state, cause = runs.state(folder, settings)
-    if state == "stale" and cause != runs.outdated(result, settings):
+    state, cause = runs.state(folder, settings, as_found=True)
+    if state == "stale" and cause != runs.outdated(result, settings, as_found=True):
         raise UserError(f"{folder.name} ({cause})")
     return settings

@@ -176,7 +176,7 @@ def _samples(folder: Path) -> dict[str, Any]:
 def entry(planned: plan.PlannedRun) -> Entry:
     """Reads a run's folder. A run that cannot be read counts as stale."""
     folder = planned.folder
-    state, cause = runs.state(folder, planned.settings)
+    state, cause = runs.state(folder, planned.settings, planned.as_found)
     found = ()
     if state in ("done", "unscored", "published", "stale"):
         try:
@@ -221,7 +221,7 @@ def results(study: plan.Study) -> list[dict]:
     for run in study.runs:
         try:
             result = runs.read_result(run.folder)
-            cause = runs.outdated(result, run.settings)
+            cause = runs.outdated(result, run.settings, run.as_found)
         except (OSError, ValueError, KeyError):
             continue
         if not cause or same_work(cause, result, run.settings):
@@ -1331,8 +1331,9 @@ def beyond(one: Entry) -> str:
 
 
 def page_of(one: Entry) -> str:
-    """The page of a run's notebook, seen from the report; '' if the run is not done or was published without it."""
-    return f"notebooks/{one.name}.html" if one.result and not runs.published(one.planned.folder) else ""
+    """The page of a run's notebook, seen from the report; '' if the run is not done or is here without its notebook."""
+    there = one.result and (one.planned.folder / "notebook.ipynb").exists()
+    return f"notebooks/{one.name}.html" if there else ""
 
 
 def counted(group: list[Entry]) -> str:
