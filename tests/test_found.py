@@ -43,7 +43,8 @@ def test_the_runs_of_notebooks_are_a_study(folder):
     assert (study.name, study.title, study.folder) == ("notebooks", "Runs made in notebooks", folder)
     page = writeup.Page("notebooks")
     assert [one.state for one in page.entries] == ["done"] * 3
-    assert "This report shows all 3 runs of VAE and GAN on digits" in page.title()
+    assert "This report shows 3 runs of VAE and GAN on digits" in page.title()
+    assert "What varies: the latent dimension (2, 10 and 100)." in page.title()
     assert "vae_mnist-latent_dim10-width8-seed0" in page.results()
 
 

@@ -4,6 +4,7 @@ import hashlib
 import html
 import io
 import json
+import os
 import re
 import shutil
 import statistics
@@ -752,6 +753,13 @@ def test_the_list_of_studies_names_each_with_a_report(study, tmp_path):
     assert 'href="two/index.html"' not in markup  # it has no report
     assert "4 of 5 runs" in markup
     assert "<script>alert" not in markup
+
+
+def test_a_report_that_is_built_from_within_jupyterlab_is_the_page(study, monkeypatch):
+    monkeypatch.setenv("JPY_SESSION_NAME", "notebook.ipynb")
+    notebook = report.execute(study)
+    assert "study-data" in json.dumps(notebook)  # what the page's script needs
+    assert os.environ["JPY_SESSION_NAME"] == "notebook.ipynb"
 
 
 def test_contents_nest_headings():

@@ -46,8 +46,8 @@ def execute(source: Path, output: Path | None, parameters: dict[str, Any]):
     import papermill
     from traitlets.config import Config
 
-    config = Config()
-    with _scratch() as folder, _sockets(folder) as sockets:
+    config = Config()  # and no JPY_SESSION_NAME, by which a kernel that JupyterLab started knows that it is watched
+    with _scratch() as folder, _sockets(folder) as sockets, _environment("JPY_SESSION_NAME", None):
         if sockets:  # TCP ports are chosen before the kernel takes them: kernels that start together clash
             config.KernelManager.transport, config.KernelManager.ip = "ipc", f"{sockets}/k"
         return papermill.execute_notebook(
@@ -71,16 +71,22 @@ def _scratch():
     TensorFlow writes some of the latter for each function that it compiles, and a kernel that is ended at once, as ours
     are, leaves them.
     """
-    before = os.environ.get("TMPDIR")
-    with tempfile.TemporaryDirectory(prefix="lr-") as folder:
-        os.environ["TMPDIR"] = folder  # the kernel inherits it
-        try:
-            yield folder
-        finally:
-            if before is None:
-                del os.environ["TMPDIR"]
-            else:
-                os.environ["TMPDIR"] = before
+    with tempfile.TemporaryDirectory(prefix="lr-") as folder, _environment("TMPDIR", folder):
+        yield folder
+
+
+@contextmanager
+def _environment(name: str, value: str | None):
+    """Sets a variable, which the kernel inherits, or takes it away, and then restores what it was."""
+    before = os.environ.pop(name, None)
+    if value is not None:
+        os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
+        if before is not None:
+            os.environ[name] = before
 
 
 @contextmanager

@@ -514,18 +514,13 @@ class Page:
             return [f"None of this study's {len(self.entries)} runs is done yet."]
         fit = sum(entry.result["seconds"].get("fit", 0) for entry in self.done)
         models = listed(MODELS[model] for model in MODELS if any(entry.model == model for entry in self.done))
-        values = {name: listed(sorted({getattr(one.settings, name) for one in self.done})) for name in self._names()}
-        count = (
-            f"all {len(self.done)}"
-            if len(self.done) == len(self.entries)
-            else f"{len(self.done)} of {len(self.entries)}"
-        )
-        if len(self.entries) == 1:
-            count = "one"
+        values = {name: sorted({getattr(one.settings, name) for one in self.done}) for name in self._names()}
+        varying = [f"{VARIED.get(name, name)} ({listed(each)})" for name, each in values.items() if len(each) > 1]
+        of = f" of {len(self.entries)}" * (len(self.done) < len(self.entries))
         sentences = [
-            f"This report shows {count} run{'s' * (count != 'one')} of {models} on "
+            f"This report shows {len(self.done)}{of} run{'s' * (len(self.entries) > 1)} of {models} on "
             f"{listed(entry.data for entry in self.done)}, trained for {runs.duration(fit)} in total.",
-            f"What varies: {listed(f'{VARIED.get(name, name)} ({each})' for name, each in values.items())}.",
+            *[f"What varies: {listed(varying)}."] * bool(varying),
         ]
         for family in FAMILIES.values():
             scored = [entry for entry in self.done if entry.family == family and "test_loss" in entry.metrics]
