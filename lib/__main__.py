@@ -48,15 +48,15 @@ def _parser() -> argparse.ArgumentParser:
 
     run = _command(commands, "run", _run, "run what is missing or stale, then build the report")
     _engine(run)
-    run.add_argument("--dry-run", action="store_true", help="say what would run, and for how long; run nothing")
-    run.add_argument("--force", action="store_true", help="run everything from its start, also what is done")
+    run.add_argument("--dry-run", action="store_true", help="say what would run, why and for how long, but run nothing")
+    run.add_argument("--force", action="store_true", help="run everything from the start, including what is done")
     run.add_argument("--fail-fast", action="store_true", help="stop at the first run that fails")
     run.add_argument("--no-report", action="store_true", help="do not build the report")
     run.add_argument("--strict", action="store_true", help="exit 1 when the report has gaps")
 
     _assets(run)
 
-    evaluate = _command(commands, "evaluate", _evaluate, "compute the numbers of finished runs anew, without training")
+    evaluate = _command(commands, "evaluate", _evaluate, "compute the numbers of finished runs again, without training")
     _engine(evaluate)
     evaluate.add_argument("--no-report", action="store_true", help="do not rebuild the report")
     evaluate.set_defaults(fail_fast=False, strict=False, force=False)
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _assets(command) -> None:
     command.add_argument(
-        "--assets", action="store_true", help="the report's images as files beside the page, loaded when looked at"
+        "--assets", action="store_true", help="put the report's images into files, which are loaded when they come into view"
     )
 
 

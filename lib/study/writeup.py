@@ -1134,7 +1134,7 @@ class Page:
         points = {}
         for one in self.done:
             if x in one.metrics and y in one.metrics:
-                points.setdefault(f"{MODELS[one.model]}, {one.family}", []).append((one.metrics[x], one.metrics[y]))
+                points.setdefault(f"{MODELS[one.model]}, {one.data}", []).append((one.metrics[x], one.metrics[y]))
         return self._piece(self.parts.scatter(choices, x, y, drawing(figures.points(points, label(x), label(y)))))
 
     def data(self) -> Piece:
@@ -1265,6 +1265,7 @@ def run_data(one: Entry) -> dict:
         "label": title_of(one),
         "model": one.model,
         "family": one.family,
+        "data": one.data,
         "page": page_of(one),
         "film": f"film-{slug(one.name)}",
         "settings": {name: getattr(one.settings, name) for name in ("latent_dim", "width", "epochs")},

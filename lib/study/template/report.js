@@ -174,7 +174,7 @@ function scatter() {
     const runs = study.runs.filter((run) => Number.isFinite(value(run, x)) && Number.isFinite(value(run, y)));
     note.textContent = `${runs.length} of ${study.runs.length} runs`;
     const wide = panel.clientWidth > 560, width = wide ? 760 : 380; // the legend stands beside, or below
-    const kinds = [...new Map(runs.map((run) => [`${run.model.toUpperCase()}, ${run.family}`, run])).entries()];
+    const kinds = [...new Map(runs.map((run) => [`${run.model.toUpperCase()}, ${run.data}`, run])).entries()];
     const svg = shape("svg", { viewBox: `0 0 ${width} ${wide ? 420 : 400 + 22 * Math.ceil(kinds.length / 2)}`, role: "group", "aria-label": `${study.labels[y]} over ${study.labels[x]}, ${runs.length} runs` });
     if (!runs.length) {
       shape("text", { x: width / 2, y: 200, "text-anchor": "middle" }, svg, "No run has both numbers.");
