@@ -79,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _assets(command) -> None:
     command.add_argument(
-        "--assets", action="store_true", help="put the report's images into files, which are loaded when they come into view"
+        "--assets",
+        action="store_true",
+        help="put the report's images into files, which are loaded when they come into view",
     )
 
 
