@@ -12,6 +12,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 import synthetic
 
@@ -292,7 +293,19 @@ def test_seeds_are_one_row_with_a_link_each(made):
     assert all("±" in cell for row in rows for cell in row[3:])
     links = [attrs["href"] for tag, attrs in tables.tags if tag == "a"]
     assert [f"notebooks/{entry.name}.html" in links for entry in page.entries] == [True, True, True, True, False]
-    assert [row[0] for row in tables.rows].count("beta_10.3 1 of 2 seeds: 0 1 missing") == 2
+    assert [row[0] for row in tables.rows].count("beta_10.3 1 of 2 seeds: 0 1 (missing)") == 2
+
+
+def test_images_over_the_epochs_stand_under_their_own_seed(made):
+    page = made(SEEDS)
+    path = page.entries[0].planned.folder / "samples.npz"
+    with np.load(path) as arrays:
+        kept = dict(arrays)
+    np.savez(path, **kept | {"grids": kept["grids"][:1], "grid_epochs": kept["grid_epochs"][:1]})  # of one epoch
+    writeup._samples.cache_clear()
+    markup = writeup.Page(str(page.study.path), str(page.study.folder)).section("GAN")
+    films = re.findall(r'<span>([^<]*)</span></p>\s*<div class="film" id="film-[^"]*seed(\d)"', markup)
+    assert films == [("digits, seed 1", "1"), ("digits, seed 2", "2")]
 
 
 def test_a_curve_of_several_seeds_is_their_mean_with_a_band(made, monkeypatch):

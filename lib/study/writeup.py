@@ -743,11 +743,12 @@ class Page:
 
     def _growth(self, done: list[Entry]) -> tuple[str, list] | None:
         """Each run's images from the same latent vectors, over the epochs."""
-        panels = [self._panel([one], [{"film": film(one)}]) for one in done if len(one.samples.get("grids", ())) > 1]
+        shown = [one for one in done if len(one.samples.get("grids", ())) > 1]
+        panels = [self._panel([one], [{"film": film(one)}]) for one in shown]
         if not panels:
             return None
         several = len(done) > len(by_setting(done))
-        for panel, one in zip(panels, done, strict=False):
+        for panel, one in zip(panels, shown, strict=True):
             panel["data"] += f", seed {one.settings.seed}" * several
         caption = "Images from the same 36 latent vectors as training proceeds."
         return "Over the epochs", [self._illustration(panels, done, caption) | {"kind": "illustration wide-panels"}]
