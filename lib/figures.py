@@ -466,6 +466,7 @@ def lines(
         axes.axhline(value, color=GREY, linewidth=1, linestyle=":")
         axes.annotate(f"{label} {rounding.number(value)}", (0.99, value), xycoords=("axes fraction", "data"), **_ABOVE)
     axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if log else "linear")
+    axes.yaxis.set_major_locator(MaxNLocator(5))
     if log:
         axes.set_xticks(x, [f"{value:g}" for value in x])
         axes.minorticks_off()
