@@ -1432,7 +1432,7 @@ def lipschitz(settings) -> str:
     return f"{clipping if settings.lipschitz == 'clip' else penalty}, {steps}"
 
 
-def missing(group: Iterable[Entry], names: Sequence[str]) -> list[str]:
+def missing(group: Sequence[Entry], names: Sequence[str]) -> list[str]:
     """Why some runs of a table lack some of its numbers: a sentence for each reason."""
     lacking: dict[str, tuple[dict, dict]] = {}
     for one in group:
@@ -1440,7 +1440,11 @@ def missing(group: Iterable[Entry], names: Sequence[str]) -> list[str]:
             if why := one.absent.get(name):
                 metrics, runs_of = lacking.setdefault(why, ({}, {}))
                 metrics[short(name)] = runs_of[one.name] = None
-    return [f"No {listed(metrics)} for {listed(runs_of)}: {why}." for why, (metrics, runs_of) in lacking.items()]
+    every = {one.name for one in finished(group)}
+    return [
+        f"No {listed(metrics)}{'' if every == {*runs_of} else f' for {listed(runs_of)}'}: {why}."
+        for why, (metrics, runs_of) in lacking.items()
+    ]
 
 
 def metric_names(group: Iterable[Entry]) -> list[str]:
