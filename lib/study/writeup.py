@@ -511,7 +511,7 @@ class Page:
 
     def _sentences(self) -> list[str]:
         if not self.done:
-            return [f"None of this study's {len(self.entries)} runs is done yet."]
+            return [f"None of this study's {len(self.entries)} runs is done yet.", WRITE_UP]
         fit = sum(entry.result["seconds"].get("fit", 0) for entry in self.done)
         models = listed(MODELS[model] for model in MODELS if any(entry.model == model for entry in self.done))
         values = {name: sorted({getattr(one.settings, name) for one in self.done}) for name in self._names()}
