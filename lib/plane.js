@@ -4,6 +4,7 @@ export default {
     const image = document.createElement("img"), box = document.createElement("div"), ring = document.createElement("i");
     const reach = model.get("reach"), edge = 0.5 / model.get("side"); // of the outermost images' middles, at -reach and reach
     box.tabIndex = 0;
+    box.dataset.lmSuppressShortcuts = "true"; // else JupyterLab takes the arrow keys
     box.setAttribute("role", "application");
     box.setAttribute("aria-label", "Latent plane: drag, or move with the arrow keys");
     box.style.cssText = "position: relative; display: inline-block; touch-action: none; cursor: crosshair; user-select: none";
@@ -35,7 +36,6 @@ export default {
       const step = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] }[event.key];
       if (!step) return;
       event.preventDefault();
-      event.stopPropagation();
       move(model.get("value").map((value, i) => value + step[i]));
     });
     model.on("change:value", place);

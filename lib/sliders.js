@@ -10,6 +10,7 @@ export default {
       slider.style.cssText = "width: 220px; margin: 0; accent-color: var(--jp-brand-color1, #1976d2)";
       value.style.cssText = "min-width: 3.5em; text-align: right; font-variant-numeric: tabular-nums";
       text.textContent = name;
+      slider.dataset.lmSuppressShortcuts = "true"; // else JupyterLab takes the arrow keys
       Object.assign(slider, { type: "range", min: model.get("low"), max: model.get("high"), step: model.get("step") });
       slider.addEventListener("input", () => {
         const all = [...model.get("value")];

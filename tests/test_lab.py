@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,13 +15,15 @@ import pytest
 
 from lib import runs
 
-QUICK = {"dataset": '"digits"', "epochs": "3", "width": "16", "batch_size": "32", "importance_samples": "1"}
+QUICK = {"dataset": '"digits"', "epochs": "150", "width": "16", "batch_size": "32", "importance_samples": "1"}
 
 
-ENDED = r"""
-    [...document.querySelectorAll(".jp-Notebook .jp-CodeCell .jp-InputPrompt")].every(one => /\d/.test(one.textContent))
-    || document.querySelector(".jp-Notebook [data-mime-type='application/vnd.jupyter.error']")
-"""
+ENDED = r"""after => {
+    const cells = [...document.querySelectorAll(".jp-Notebook .jp-CodeCell")];
+    const first = cells.findIndex(cell => cell.textContent.includes(after));
+    return cells.slice(first + 1).every(cell => /\d/.test(cell.querySelector(".jp-InputPrompt").textContent))
+        || document.querySelector(".jp-Notebook [data-mime-type='application/vnd.jupyter.error']");
+}"""
 
 
 def put(folder, name, values):
@@ -35,12 +39,27 @@ def put(folder, name, values):
     (folder / f"{name}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
 
 
+def copy_of_the_repository(folder):
+    """What somebody sees who starts JupyterLab at the repository."""
+    notebooks = folder / "notebooks"
+    shutil.copytree(runs.NOTEBOOK_DIR, notebooks, ignore=lambda _, names: {n for n in names if n[0] == "."})
+    for name in ("lib", "docs", "README.md", "reports/README.md"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).symlink_to(runs.ROOT / name)
+    put(notebooks, "vae_mnist", QUICK | {"output_dir": json.dumps(str(folder / "run"))})
+
+
+def words_of_make_lab():
+    """The arguments of jupyter in the Makefile's target `lab`."""
+    makefile = (runs.ROOT / "Makefile").read_text(encoding="utf-8")
+    return re.search(r"^lab:.*\n\t\$\(BIN\)/jupyter lab(.*)$", makefile, re.MULTILINE).group(1).split()
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """The address of a JupyterLab over a folder with two notebooks, which asks the network for nothing."""
+    """The address of what `make lab` starts, which asks the network for nothing, and the folder it is started in."""
     folder, settings = tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("settings")
-    put(folder, "vae_mnist", QUICK | {"output_dir": json.dumps(str(folder / "run"))})
-    put(folder, "explore", {})
+    copy_of_the_repository(folder)
     for name, content in {
         "notebook-extension/tracker": {"windowingMode": "none"},  # every output stands in the page
         "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -51,8 +70,14 @@ def lab(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = ["--no-browser", f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token="]
-    words += ["--allow-root", f"--ServerApp.root_dir={folder}", f"--LabApp.user_settings_dir={settings}"]
+    words = [
+        *words_of_make_lab(),
+        "--no-browser",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+        "--IdentityProvider.token=",
+    ]
+    words += ["--allow-root", f"--LabApp.user_settings_dir={settings}"]
     words += ["--LabApp.extension_manager=readonly", f"--LabApp.workspaces_dir={settings / 'workspaces'}"]
     environment = os.environ | {"JUPYTER_CONFIG_DIR": str(settings), "JUPYTER_RUNTIME_DIR": str(settings / "runtime")}
     with (folder / "lab.log").open("w") as log:
@@ -61,6 +86,7 @@ def lab(tmp_path_factory):
             stdout=log,
             stderr=log,
             env=environment,
+            cwd=folder,
             start_new_session=True,
         )
         address = f"http://127.0.0.1:{port}/lab"
@@ -80,74 +106,158 @@ def lab(tmp_path_factory):
             server.wait(30)
 
 
-def run_all(browser, lab, notebook):
-    """A notebook's page after Run All Cells, whose last code cell has ended without an error."""
+def opened(browser, lab, notebook):
+    """A notebook's page, with its kernel."""
     address, _ = lab
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
-    page.set_default_timeout(240_000)
-    page.goto(f"{address}/workspaces/{notebook}/tree/{notebook}.ipynb")  # else the other one is opened too
+    page.set_default_timeout(120_000)
+    page.on("dialog", lambda dialog: dialog.accept())  # of a page that is left with changes
+    page.goto(f"{address}/workspaces/{notebook}/tree/notebooks/{notebook}.ipynb")  # else the other one is opened too
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # earlier, JupyterLab would ask for a kernel
+    idle(page)  # earlier, JupyterLab would ask for a kernel
+    return page
+
+
+def idle(page):
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+
+
+def run(page, which):
     page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    page.wait_for_function(ENDED)
+    page.get_by_role("menuitem", name=which, exact=True).click()
+
+
+def without_errors(page, after="no cell"):
+    """Waits until all code cells have ended, or those after the one with these words."""
+    page.wait_for_function(ENDED, arg=after)
     errors = page.locator('.jp-Notebook [data-mime-type="application/vnd.jupyter.error"]')
     assert errors.count() == 0, errors.all_inner_texts()
-    return page
+
+
+def below(page, heading):
+    """The code cell below a heading."""
+    return page.locator(f".jp-Cell:has(h2:has-text('{heading}')) + .jp-Cell")
 
 
 def source(image):
     return image.evaluate("image => image.src")
 
 
-def test_a_model_notebook(browser, lab):
-    page = run_all(browser, lab, "vae_mnist")
-    assert (lab[1] / "run" / "result.json").is_file()
-    assert "epoch 3/3" in (lab[1] / "run" / "log.txt").read_text()
-    training = page.locator(".jp-Cell:has(h2:has-text('Training')) + .jp-Cell")
-    assert training.locator(".jp-OutputArea img").count() == 1  # curves and gallery, drawn while it trained
-    assert "3/3" in training.locator(".jp-OutputArea").inner_text()
-    image = page.locator(".widget-tab img.widget-image").first
+def changes(page, image, action):
+    """Does something, and waits until an image shows something else."""
     before = source(image)
-    page.locator(".noUi-handle").first.focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_function(
-        "before => document.querySelector('.widget-tab img.widget-image').src !== before", arg=before
+    action()
+    page.wait_for_function("([image, before]) => image.src !== before", arg=[image.element_handle(), before])
+
+
+def nameless(page):
+    """What a screen reader would read out without a name."""
+    kinds = "img|slider|spinbutton|combobox|listbox|progressbar|textbox|application|button"
+    lines = page.locator(".jp-Notebook .jp-OutputArea").all()
+    found = [line for one in lines for line in one.aria_snapshot().splitlines()]
+    return [line for line in found if re.match(rf"\s*- '?(?:{kinds})\b(?! \")", line)]
+
+
+def on_dark_ground(page):
+    """The filters of charts, and those of images, that a dark theme sets."""
+    page.evaluate("document.body.dataset.jpThemeLight = 'false'")
+    filters = page.eval_on_selector_all(
+        ".jp-OutputArea img",
+        "all => all.map(one => [/^(By epoch|Scatter)/.test(one.alt), getComputedStyle(one).filter])",
     )
+    page.evaluate("document.body.dataset.jpThemeLight = 'true'")
+    return ({filter for chart, filter in filters if chart == which} for which in (True, False))
+
+
+def test_it_opens_explore_and_every_link_of_a_notebook_leads_somewhere(lab):
+    address, _ = lab
+    with urllib.request.urlopen(address.removesuffix("/lab"), timeout=30) as first:
+        assert first.url.removesuffix("?") == f"{address}/tree/notebooks/explore.ipynb"
+    wanted = {
+        (path.parent / link.partition("#")[0]).resolve().relative_to(runs.ROOT)
+        for path in runs.NOTEBOOK_DIR.glob("*.ipynb")
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+        if cell["cell_type"] == "markdown"
+        for link in re.findall(r"\]\(([^)\s]+)\)", "".join(cell["source"]))
+        if not link.startswith(("http", "#"))
+    }
+    assert len(wanted) > 8
+    for path in wanted:
+        urllib.request.urlopen(f"{address}/../api/contents/{path}?content=0", timeout=30).close()
+
+
+def test_a_model_notebook_whose_page_is_reloaded_while_it_trains(browser, lab):
+    page = opened(browser, lab, "vae_mnist")
+    run(page, "Run All Cells")
+    training = below(page, "Training")
+    training.locator("img").first.wait_for()
+    page.keyboard.press("Control+s")  # or two minutes later by itself
+    page.get_by_text("Saving completed").wait_for()
+    page.reload()
+    assert not (lab[1] / "run").exists(), "reloaded too late"
+    idle(page)
+    training.get_by_text("epoch 150/150").wait_for()  # the widgets have come back
+    assert (lab[1] / "run" / "result.json").is_file()
+    assert "epoch 150/150" in (lab[1] / "run" / "log.txt").read_text()
+    assert f"{lab[1]}/run" in training.locator(".jp-OutputArea").inner_text()  # where the run is found
+    assert training.locator("img").count() == 2
+
+    training.locator(".jp-InputArea-editor").click()
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowDown")
+    run(page, "Run Selected Cell and All Below")
+    without_errors(page, after="training.train(")
+    assert nameless(page) == []
+    charts, images = on_dark_ground(page)
+    assert charts == {"invert(1) hue-rotate(180deg)"}
+    assert images == {"none"}
+
+    image = page.locator(".widget-tab img").first
+    slider = page.get_by_role("slider", name="z1", exact=True)
+    changes(page, image, lambda: slider.press("ArrowRight"))
     plane = page.locator("img[alt='Images decoded on a grid over two latents']")
     plane.scroll_into_view_if_needed()
-    box, before = plane.bounding_box(), source(image)
-    page.mouse.click(box["x"] + 0.1 * box["width"], box["y"] + 0.2 * box["height"])
-    page.wait_for_function(
-        "before => document.querySelector('.widget-tab img.widget-image').src !== before", arg=before
-    )
-    wanted = pytest.approx([-2.65, 2.0], abs=0.3)
-    for _ in range(50):  # the sliders follow one after the other
-        readouts = page.locator(".widget-tab .widget-readout").all_inner_texts()[:2]
-        shown = [float(text.replace("−", "-")) for text in readouts]  # a true minus sign
-        if shown == wanted:
-            break
-        page.wait_for_timeout(200)
-    assert shown == wanted
+    box = plane.bounding_box()
+    changes(page, image, lambda: page.mouse.click(box["x"] + 0.1 * box["width"], box["y"] + 0.2 * box["height"]))
+    sliders = page.locator(".widget-tab input[type=range]")
+    page.wait_for_function("slider => slider.value < -2", arg=sliders.first.element_handle())
+    shown = [float(one.input_value()) for one in sliders.all()[:2]]
+    assert shown == pytest.approx([-2.65, 2.0], abs=0.3)
+    ring, cell = page.get_by_role("application", name="Latent plane"), page.locator(".jp-Cell.jp-mod-active")
+    before = cell.bounding_box()
+    changes(page, image, lambda: ring.press("ArrowDown"))
+    assert cell.bounding_box() == before, "JupyterLab has taken the key, and went to the next cell"
+    changes(page, image, lambda: page.get_by_role("button", name="Zero").click())
+    page.wait_for_function("slider => slider.value == 0", arg=sliders.first.element_handle())
     page.close()
 
 
 def test_the_explore_notebook(browser, lab):
-    page = run_all(browser, lab, "explore")
-    for section, control in (("Move in latent space", ".noUi-handle"), ("Walk between two images", ".noUi-handle")):
-        cell = page.locator(f".jp-Cell:has(h2:has-text('{section}')) + .jp-Cell")
-        image = cell.locator("img.widget-image").first
-        image.wait_for()
-        before = source(image)
-        cell.locator(control).first.focus()
-        page.keyboard.press("ArrowRight")
-        page.wait_for_function("([image, before]) => image.src !== before", arg=[image.element_handle(), before])
-    near = page.locator(".jp-Cell:has(h2:has-text('Nearest training images')) + .jp-Cell")
-    before = source(near.locator("img.widget-image").nth(1))
-    near.locator("input[type=number]").first.fill("7")
-    page.keyboard.press("Enter")
-    page.wait_for_function(
-        "([image, before]) => image.src !== before",
-        arg=[near.locator("img.widget-image").nth(1).element_handle(), before],
-    )
+    page = opened(browser, lab, "explore")
+    run(page, "Run All Cells")
+    without_errors(page)
+    for section, control in (("Move in latent space", "z1"), ("Walk between two images", "position")):
+        cell = below(page, section)
+        slider = cell.get_by_role("slider", name=control, exact=True)
+        changes(page, cell.locator("img").first, lambda slider=slider: slider.press("ArrowRight"))
+    near = below(page, "Nearest training images")
+
+    def another_seed():
+        near.locator("input[type=number]").first.fill("7")
+        page.keyboard.press("Enter")
+
+    changes(page, near.locator("img").nth(1), another_seed)
+    assert nameless(page) == []
+    charts, images = on_dark_ground(page)
+    assert charts == {"invert(1) hue-rotate(180deg)"}
+    assert images == {"none"}
+
+    compared = below(page, "Compare")
+    assert "noisy" in compared.inner_text()  # one of the references
+    study = page.get_by_role("combobox", name="study")
+    study.select_option("homework (22 runs, numbers and images only)")
+    compared.locator("img[alt='36 samples of vae_cifar10-latent_dim2-width256-seed0']").wait_for()
+    for section in ("Move in latent space", "Walk between two images", "Nearest training images"):
+        below(page, section).get_by_text("Numbers and images only here").wait_for()
+        assert below(page, section).locator("img").count() == 0
     page.close()
