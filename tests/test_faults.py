@@ -60,7 +60,7 @@ ROWS = {
     28: "test_environments.py::test_a_study_in_an_odd_environment",
     29: "test_environments.py::test_the_command_from_a_folder_with_another_lib",
     30: "test_environments.py::test_a_long_temporary_folder",
-    31: "test_data.py::TODO",
+    31: "test_own_data.py::test_odd_but_legal_data_get_numbers_or_a_reason",
     32: "test_runs.py::test_a_claimed_run_is_refused_until_its_process_gives_no_more_signs",
 }
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system or unshares the network: needs root")
