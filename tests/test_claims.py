@@ -217,6 +217,13 @@ def test_a_comparison_says_how_long_its_runs_were():
     assert verdict(1, losses({2: 9, 10: 8}, epochs=5)).outcomes[0].epochs == ([5], [5])
 
 
+def test_runs_of_earlier_code_without_a_setting_do_not_stop_the_report():
+    results = wide((10, 10, 12))
+    for one in results[:4]:
+        del one["settings"]["depth"]
+    assert len(claims.verdicts(results)) == 14
+
+
 def test_infinite_and_zero_values_do_not_stop_the_report():
     results = [*losses({2: float("inf"), 10: 0.0, 20: 1.0}), run(sharpness=0.0), run(latent_dim=10, sharpness=0.0)]
     assert len(claims.verdicts(results)) == 14

@@ -409,7 +409,7 @@ def verdict(claim: Claim, results: Sequence[dict]) -> Verdict:
 
 
 def _missing(claim: Claim, found: Sequence[Outcome]) -> str:
-    """What of a claim no runs speak to, in words; '' when they speak to enough."""
+    """Which comparisons of a claim have no runs, in words; '' if there are enough."""
     if claim.partly:
         there = {one.test.part for one in found}
         return " and ".join(dict.fromkeys(repr(one.part) for one in claim.tests if one.part not in there))
@@ -440,10 +440,10 @@ def outcome(test: Test, results: Sequence[dict]) -> Outcome:
 
 
 def _of_one_kind(pairs: list[tuple[dict, ...]], rising: str) -> list[tuple[dict, ...]]:
-    """Of runs of several lengths or networks, those of which there are most seeds.
+    """If runs have several lengths or networks, those with the most seeds.
 
-    Of equally many the dense ones, which the write-up is about, then the longest. Where the test is of length itself,
-    or of any values of another setting, all count.
+    In a tie, the dense ones are preferred, which the write-up is about, and then the longest. If the test is about the
+    length itself, or about any values of another setting, all runs count.
     """
     kinds: dict[tuple, list] = {}
     for pair in pairs:
@@ -461,10 +461,11 @@ def _of_one_kind(pairs: list[tuple[dict, ...]], rising: str) -> list[tuple[dict,
 
 
 def _paired(test: Test, first: dict, second: dict) -> bool:
-    """Whether a test may compare two runs: by the same metric, and alike in what it does not vary."""
+    """Whether a test may compare two runs: they have the same metric and differ only in what the test varies."""
     ours, theirs = first["settings"], second["settings"]
     varied = {name for name, value in test.before.items() if test.after[name] != value} | {test.rising}
-    grown = not test.rising or ours[test.rising] < theirs[test.rising]
+    sizes = [settings.get(test.rising) for settings in (ours, theirs)]  # an earlier run may not name the setting
+    grown = not test.rising or (None not in sizes and sizes[0] < sizes[1])
     same = test.measure.metric(first) == test.measure.metric(second)
     return grown and same and _alike(ours, theirs, varied, test.match)
 

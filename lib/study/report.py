@@ -28,6 +28,7 @@ from lib import runs, tour
 from lib.settings import UserError
 from lib.study import claims, html, kernel, plan
 from lib.study.writeup import (
+    WRITE_UP,
     Entry,
     by_setting,
     entries,
@@ -181,7 +182,7 @@ def landing(folder: Path) -> Path:
     studies = [one for _, one in sorted(found, key=lambda each: each[0], reverse=True)]
     notebook = nbformat.v4.new_notebook()
     output = nbformat.v4.new_output(
-        "display_data", {"text/html": f'<div class="report">{parts().landing(studies)}</div>'}
+        "display_data", {"text/html": f'<div class="report">{parts().landing(studies, WRITE_UP)}</div>'}
     )
     notebook.cells = [nbformat.v4.new_code_cell(outputs=[output])]
     runs.write_aside(folder / "index.html", html.render(notebook, "Studies", code=False))
