@@ -15,6 +15,29 @@ notebooks:
   gan_mnist: {defaults: {dataset: digits, width: 8}, runs: [{}]}
 """
 
+PARTS = [
+    "run",
+    "notebook",
+    "keys",
+    "settings",
+    "dataset",
+    "layers",
+    "parameters",
+    "seconds",
+    "steps",
+    "images_seen",
+    "images_per_second",
+    "continued_after",
+    "peak_rss_mib",
+    "metrics",
+    "references",
+    "samples_n",
+    "scorecard",
+    "finished",
+    "machine",
+    "versions",
+]
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
@@ -109,6 +132,17 @@ def test_no_record_stops_the_others(folder, content):
     path.write_bytes(content.encode(errors="surrogateescape"))
     settings, skipped = found.in_folder(folder)
     assert (len(settings), len(skipped)) == (2, 1)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_record_that_lacks_a_part_is_shown_or_named(folder, part):
+    changed(folder, "vae_mnist-latent_dim2-width8-seed0", lambda result: result.pop(part))
+    page = writeup.Page("notebooks")
+    pieces = "title datasets protocol results all_runs compare scatter budget networks assumptions conclusion published"
+    assert all(getattr(page, name)() for name in [*pieces.split(), "provenance", "data"])
+    assert page.section("VAE")
+    assert len(page.done) == 3 or page.study.skipped
+    report.results_csv(page.entries)
 
 
 def test_status_and_report_work_and_run_has_nothing_to_do(folder, capsys, monkeypatch):

@@ -8,6 +8,8 @@ from pathlib import Path
 from lib import runs
 from lib.settings import NOTEBOOKS, Settings, UserError, check, in_one_line, notebook_defaults
 
+NEEDED = ("dataset", "keys", "layers", "metrics", "parameters", "run", "seconds", "versions")  # of a record
+
 
 def in_folder(folder: Path) -> tuple[list[Settings], list[str]]:
     """The finished runs in a study's folder.
@@ -40,6 +42,8 @@ def _settings(folder: Path) -> Settings:
         asked = dict(result["settings"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder.name} (result.json is damaged: {in_one_line(error)})") from None
+    if lacking := [name for name in NEEDED if not isinstance(result.get(name), dict | str)]:
+        raise UserError(f"{folder.name} (result.json lacks {', '.join(lacking)})")
     if (notebook := asked.get("notebook")) not in NOTEBOOKS:
         raise UserError(f"{folder.name} (unknown notebook {notebook!r})")
     defaults = notebook_defaults(runs.NOTEBOOK_DIR / f"{notebook}.ipynb")
