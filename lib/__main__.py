@@ -9,7 +9,8 @@ from pathlib import Path
 
 EPILOG = """STUDY is the stem of a file in parameters/ (demo, quick, homework, ...) or the path of a .yaml file. For
 report and status it may also be "notebooks", the runs made in notebooks, or a folder that has runs in runs/.
-Exit status: 0 all good; 1 some run failed; 2 bad input, nothing was started; 130 Ctrl-C; 143 SIGTERM."""
+Exit status: 0: success; 1: a run failed, or the report could not be built; 2: bad input, nothing was started;
+130: stopped by Ctrl-C; 143: stopped by SIGTERM."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"latent-report: {error}", file=sys.stderr)
         return getattr(error, "status", 2)
     except KeyboardInterrupt as interrupt:
-        print("latent-report: stopped; what was finished stays finished, run again to go on", file=sys.stderr)
+        print("latent-report: stopped; finished runs are kept, run the command again to continue", file=sys.stderr)
         return 143 if interrupt.args else 130
     except BrokenPipeError:  # as in `latent-report status demo | head`
         sys.stderr.close()
@@ -48,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = _command(commands, "run", _run, "run what is missing or stale, then build the report")
     _engine(run)
-    run.add_argument("--dry-run", action="store_true", help="say what would run, why and for how long, but run nothing")
+    run.add_argument("--dry-run", action="store_true", help="only show what would run, why and for how long")
     run.add_argument("--force", action="store_true", help="run everything from the start, including what is done")
     run.add_argument("--fail-fast", action="store_true", help="stop at the first run that fails")
     run.add_argument("--no-report", action="store_true", help="do not build the report")
@@ -56,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _assets(run)
 
-    evaluate = _command(commands, "evaluate", _evaluate, "compute the numbers of finished runs again, without training")
+    evaluate = _command(commands, "evaluate", _evaluate, "recompute the numbers of finished runs, without training")
     _engine(evaluate)
     evaluate.add_argument("--no-report", action="store_true", help="do not rebuild the report")
     evaluate.set_defaults(fail_fast=False, strict=False, force=False)
@@ -65,14 +66,14 @@ def _parser() -> argparse.ArgumentParser:
     report = _command(commands, "report", _report, "rebuild only the HTML")
     report.add_argument("--strict", action="store_true", help="exit 1 when the report has gaps")
     _assets(report)
-    status = _command(commands, "status", _status, "a table of the runs and their states")
-    status.add_argument("--json", action="store_true", help="for programs")
-    export = _command(commands, "export", _export, "write a YAML file a run, and a run.sh of plain papermill lines")
-    export.add_argument("folder", type=Path, metavar="DIR")
+    status = _command(commands, "status", _status, "show a table of the runs and their states")
+    status.add_argument("--json", action="store_true", help="print JSON, for use by programs")
+    export = _command(commands, "export", _export, "write one YAML file per run, and a run.sh of papermill commands")
+    export.add_argument("folder", type=Path, metavar="DIR", help="the folder for these files")
 
-    datasets = commands.add_parser("data", help="list, fetch or verify datasets")
-    datasets.add_argument("action", choices=["list", "fetch", "verify"])
-    datasets.add_argument("name", nargs="?", metavar="NAME|PATH")
+    datasets = commands.add_parser("data", help=(words := "list, fetch or verify datasets"), description=words)
+    datasets.add_argument("action", choices=["list", "fetch", "verify"], help="what to do")
+    datasets.add_argument("name", nargs="?", metavar="NAME|PATH", help="a dataset's name, or the path of an .npz file")
     datasets.set_defaults(command=_data)
     return parser
 
@@ -81,14 +82,14 @@ def _assets(command) -> None:
     command.add_argument(
         "--assets",
         action="store_true",
-        help="put the report's images into files, which are loaded when they come into view",
+        help="put the report's images into separate files, which are loaded as they come into view",
     )
 
 
 def _command(commands, name: str, function, help_text: str) -> argparse.ArgumentParser:
     """A command on a study, with the options that all of these share."""
     command = commands.add_parser(name, help=help_text, description=help_text)
-    command.add_argument("study", metavar="STUDY")
+    command.add_argument("study", metavar="STUDY", help="see `latent-report --help`")
     command.add_argument("--out", metavar="DIR", help="the study's folder (default: reports/STUDY)")
     command.add_argument(
         "-p",
@@ -106,22 +107,34 @@ def _command(commands, name: str, function, help_text: str) -> argparse.Argument
 def _engine(command: argparse.ArgumentParser) -> None:
     """The options of the commands that execute runs."""
     add = command.add_argument
-    add("--workers", type=_positive, metavar="N", help="runs side by side on this machine (default: one a core)")
-    add("--scheduler", metavar="ADDRESS", help="a Dask scheduler's, tcp://HOST:PORT, instead of this machine")
+    add(
+        "--workers",
+        type=_positive,
+        metavar="N",
+        help="how many runs are made at a time (default: one per core, if memory allows)",
+    )
+    add("--scheduler", metavar="ADDRESS", help="use the Dask cluster at tcp://HOST:PORT instead of this machine")
     add(
         "--time-limit",
         type=_duration,
         default=24 * 3600.0,
         metavar="TIME",
-        help="of each run, such as 90s, 30m or 12h (default: 24h); its checkpoint is kept",
+        help="limit for each run, such as 90s, 30m or 12h (default: 24h); a run that exceeds it keeps its checkpoint",
     )
     add(
         "--memory-limit",
         type=_gib,
         metavar="GIB",
-        help="of each run's processes; 0: none (default: nine tenths of the memory, shared out, at least 3)",
+        help="limit for the processes of each run, 0 for none (default: nine tenths of the machine's memory divided by "
+        "the number of workers, but at least 3)",
     )
-    add("--retries", type=_count, default=2, metavar="N", help="of a run whose worker process dies (default: 2)")
+    add(
+        "--retries",
+        type=_count,
+        default=2,
+        metavar="N",
+        help="how often a run is tried again if its worker process dies (default: 2)",
+    )
 
 
 def _duration(text: str) -> float:
@@ -196,7 +209,8 @@ def _run(options) -> int:
     study = _study(options)
     if study.as_found:
         raise UserError(
-            f"{options.study}: nothing to run, its runs are those that are there; `latent-report report` shows them"
+            f"{options.study}: nothing to run: this folder has finished runs, but no study file; "
+            "`latent-report report` shows them"
         )
     if not options.dry_run:
         _fetch(study)
@@ -297,7 +311,7 @@ def _build(study, options, only_new: bool = False) -> int:
 
     key = {**freshness.key(study), "assets": options.assets}
     if only_new and freshness.built(study) == key:
-        print(f"report: {study.folder / 'index.html'}, as it was")
+        print(f"report: {study.folder / 'index.html'}, unchanged")
         return 0
     from lib.study import report
 

@@ -112,7 +112,7 @@ def test_another_run_at_work_is_exit_1(tmp_path, study, npz, capsys):
     (folder / "runs").mkdir(parents=True)
     with FileLock(folder / ".lock"):
         assert main(["run", str(path), "--out", str(folder)]) == 1
-    assert "another `latent-report run` is at work there" in capsys.readouterr().err
+    assert "another `latent-report run` is using this folder" in capsys.readouterr().err
 
 
 # ---- real runs -----------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ def test_signals_leave_no_committed_run_and_no_kernel(long_run, number, status):
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)  # as a terminal's Ctrl-C does
     _, error = process.communicate(timeout=30)
     assert process.returncode == status
-    assert error == "latent-report: stopped; what was finished stays finished, run again to go on\n"
+    assert error == "latent-report: stopped; finished runs are kept, run the command again to continue\n"
     assert gone(family)
     assert all(path.name.endswith(".partial") for path in (folder / "runs").iterdir())
     assert not list((folder / "runs").glob("*/error.txt")), "interrupted, not failed"
@@ -249,7 +249,7 @@ def test_signals_while_the_report_is_built(tmp_path, study, number, status):
     process.send_signal(number)
     _, error = process.communicate(timeout=30)
     assert process.returncode == status, error
-    assert error == "latent-report: stopped; what was finished stays finished, run again to go on\n"
+    assert error == "latent-report: stopped; finished runs are kept, run the command again to continue\n"
     assert gone(kernels)
     assert not (tmp_path / "out" / "index.html").exists()
 
@@ -324,7 +324,7 @@ def test_nothing_changed_is_said_at_once_and_without_tensorflow(tmp_path, study,
     assert run()[0] == f"report: {page}"
     before = page.stat().st_mtime_ns
     said, seconds = run()
-    assert said == f"report: {page}, as it was"
+    assert said == f"report: {page}, unchanged"
     assert seconds < 10
     assert page.stat().st_mtime_ns == before
     (ours.runs[0].folder / "history.csv").touch()

@@ -120,7 +120,7 @@ def locked(study: Study):
         (study.folder / "runs").mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        where = f"{study.folder}: another `latent-report run` is at work there"
+        where = f"{study.folder}: another `latent-report run` is using this folder"
         raise BusyError(f"{where}; wait for it or use --out DIR") from None
     except OSError as error:
         raise UserError(f"{study.folder}: cannot be written to ({error.strerror}); use --out DIR") from None
@@ -254,7 +254,9 @@ def _export(study: Study, folder: Path) -> Path:
     written = {script: head} | {folder / f"{run.name}.yaml": "notebook: " for run in study.runs}
     for path, words in written.items():
         if not ownership.is_ours(path, words.encode()):
-            raise UserError(f"{path}: would be lost, and is not of `latent-report export`: choose another folder")
+            raise UserError(
+                f"{path}: was not written by `latent-report export` and would be lost: choose another folder"
+            )
     folder.mkdir(parents=True, exist_ok=True)
     outputs = [runs.partial_of(run.folder) for run in study.runs]
     lines = ["#!/bin/sh", head]
