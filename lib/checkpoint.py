@@ -69,7 +69,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.run.seconds["fit"] = facts["seconds"]
         self.run.continued = [*facts["continued"], facts["epoch"]]
         self.run.begin_log(facts["log"])
-        self.run.log(f"going on after epoch {facts['epoch']}")
+        self.run.log(f"continuing after epoch {facts['epoch']}")
         self.begin(model, facts["epoch"])
         return facts["epoch"]
 

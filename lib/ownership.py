@@ -68,7 +68,7 @@ def check_run_folder(folder: Path, what: str = "output_dir") -> None:
         if not may_replace(path):
             names = sorted(one.name for one in path.iterdir())
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise UserError(f"{what} {path}: holds {names[0]}{more}, which no run of ours wrote; {expected}")
+            raise UserError(f"{what} {path}: holds {names[0]}{more}, which was not written by a run; {expected}")
 
 
 def may_replace(folder: Path) -> bool:
@@ -134,7 +134,7 @@ def replace(partial: Path, folder: Path) -> None:
         UserError: something stands there that is no run's.
     """
     if not may_replace(folder):
-        raise UserError(f"{folder}: holds what no run of ours wrote; the run is whole in {partial}")
+        raise UserError(f"{folder}: holds files that no run wrote; the finished run is in {partial}")
     if not folder.exists():
         os.rename(partial, folder)
         return

@@ -335,7 +335,7 @@ class Run:
         if not isinstance(made, Made):
             return
         if made.networks != self.networks:
-            raise UserError(f"{self.name}: {what} of other networks than these: run the cells that {cell} again")
+            raise UserError(f"{self.name}: {what} from other networks than these: run the cells that {cell} again")
         if made.settings and (words := unlike(made.settings, self.settings, besides="epochs")):
             raise UserError(f"{self.name}: {words}, since this run was opened: run the cells from `runs.Run` on again")
 
@@ -360,10 +360,12 @@ class Run:
         self._check(found, "the numbers are", "evaluate")
         if self.trained_on and facts["dataset"] != self.trained_on:
             raise UserError(
-                f"{self.name}: these are not the data of the training: run the cells from `data.load` on again"
+                f"{self.name}: the model was not trained on these data: run the cells from `data.load` on again"
             )
         if "fit" not in self.seconds:
-            raise UserError(f"{self.name}: nothing was trained since this run was opened: run the training cell first")
+            raise UserError(
+                f"{self.name}: nothing has been trained since this run was opened: run the training cell first"
+            )
         planned = {"planned_epochs": self.planned_epochs} if self.planned_epochs else {}
         result = {
             "run": self.name,
@@ -515,7 +517,7 @@ def state(folder: Path, settings: Settings, as_found: bool = False) -> tuple[str
     if stale:
         return "stale", stale
     epoch = checkpoint_epoch(partial)
-    return "missing", f"interrupted; kept after epoch {epoch} of {settings.epochs}" if epoch else ""
+    return "missing", f"interrupted; checkpoint after epoch {epoch} of {settings.epochs}" if epoch else ""
 
 
 def _cause(partial: Path) -> str:
@@ -593,7 +595,7 @@ def claim(folder: Path, patience: float = 0.0) -> None:
             return
         if time.monotonic() > deadline:
             raise ClaimedError(
-                f"{folder.name}: process {owner['pid']} on {owner['host']} is at work on it; wait or end it"
+                f"{folder.name}: process {owner['pid']} on {owner['host']} is working on it; wait for it or end it"
             )
         time.sleep(1)
     process = psutil.Process()

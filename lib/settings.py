@@ -163,7 +163,7 @@ def _fault(error: dict[str, Any], kind: type[Settings]) -> str:
         return f"{name} is missing"
     message = error["msg"].removeprefix("Value error, ")
     if isinstance(error["input"], list):
-        message += "; a list is a grid of runs, which `latent-report run` makes of a study file"
+        message += "; a list is a grid of runs, for study files only: `latent-report run FILE`"
     if error["type"] == "literal_error":
         message += nearest(error["input"], NOTEBOOKS if name == "notebook" else _choices(kind, name))
     return f"{name} = {_short(error['input'])}: {message}" if name else message
@@ -194,8 +194,8 @@ def check_images(settings: Settings, count: int, shape: tuple[int, int, int], wh
     step = settings.batch_size * getattr(settings, "n_critic", 1)
     if train < step:
         raise UserError(
-            f"{where}: {settings.notebook}: batch_size {settings.batch_size}: one step takes {step} images, "
-            f"dataset {settings.dataset} has {train} for training"
+            f"{where}: {settings.notebook}: batch_size {settings.batch_size}: one step takes {step} images, but "
+            f"dataset {settings.dataset} has only {train} for training: lower batch_size"
         )
 
 

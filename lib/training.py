@@ -198,7 +198,7 @@ def _check_fresh(model, dataset, settings) -> None:
     """Raises UserError unless the model is one of these settings and this dataset, as `models.build` has left it."""
     check_built(model, settings)
     if model.drawn and networks_digest(model.networks) != model.drawn:
-        raise UserError(f"this model has been trained already, and would be trained on: {BUILD_AGAIN} for a new one")
+        raise UserError(f"this model has been trained already and would be trained further: {BUILD_AGAIN}")
     if model.image_shape and model.image_shape != (found := dataset.x_train.shape[1:]):
         raise UserError(f"the images are of shape {found}, the model is for {model.image_shape}: {BUILD_AGAIN}")
 

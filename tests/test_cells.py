@@ -130,13 +130,13 @@ def test_a_new_model_is_not_recorded_with_the_numbers_of_the_old_one(opened):
     ours = opened().run_all()
     ours.names |= OTHER
     ours.run("settings", "run", "data", "model")
-    with pytest.raises(UserError, match="the history is of other networks than these"):
+    with pytest.raises(UserError, match="the history is from other networks than these"):
         ours.run("record")
     ours.run("train")
-    with pytest.raises(UserError, match="the samples are of other networks than these"):
+    with pytest.raises(UserError, match="the samples are from other networks than these"):
         ours.run("record")
     ours.run("samples")
-    with pytest.raises(UserError, match="the numbers are of other networks than these"):
+    with pytest.raises(UserError, match="the numbers are from other networks than these"):
         ours.run("record")
     ours.run("evaluate", "record")
     assert ours.recorded() == (16, 2, 2, "tiny.npz")
@@ -144,7 +144,7 @@ def test_a_new_model_is_not_recorded_with_the_numbers_of_the_old_one(opened):
 
 def test_a_run_that_is_opened_again_after_the_training_has_nothing_to_record(opened):
     ours = opened().run_all().run("run")
-    with pytest.raises(UserError, match="nothing was trained since this run was opened"):
+    with pytest.raises(UserError, match="nothing has been trained since this run was opened"):
         ours.run("record")
     assert ours.recorded() == (8, 2, 2, "tiny.npz")
 
@@ -154,7 +154,7 @@ def test_other_data_than_those_of_the_training(opened, npz):
     ours.names |= {"dataset": str(npz(train=300, name="other.npz"))}
     ours.run("settings", "run", "data", "model", "train", "samples", "evaluate")
     ours.names["images"] = data.load(str(npz()), 20)
-    with pytest.raises(UserError, match="these are not the data of the training"):
+    with pytest.raises(UserError, match="the model was not trained on these data"):
         ours.run("record")
     with pytest.raises(
         UserError, match=r"the settings ask for dataset .*other\.npz.*run the cell of `data\.load` again"

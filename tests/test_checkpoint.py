@@ -67,7 +67,10 @@ def test_broken_off_twice_it_ends_as_if_undisturbed(notebook, changed, settings,
         np.testing.assert_array_equal(one, other, err_msg=one.path)
     log = (run.partial / "log.txt").read_text().splitlines()
     assert [line.split("/")[0] for line in log if line.startswith("epoch")] == [f"epoch {n}" for n in (1, 2, 3, 4)]
-    assert [line for line in log if line.startswith("going on")] == ["going on after epoch 2", "going on after epoch 3"]
+    assert [line for line in log if line.startswith("continuing")] == [
+        "continuing after epoch 2",
+        "continuing after epoch 3",
+    ]
 
 
 def test_the_state_holds_optimizers_and_every_random_generator(settings, npz):
@@ -119,7 +122,7 @@ def test_at_most_one_in_its_pause(settings, npz, tmp_path):
 def test_status_says_what_is_kept(kept):
     run, ours = kept
     runs.release(run.partial)
-    assert runs.state(run.folder, ours) == ("missing", "interrupted; kept after epoch 1 of 4")
+    assert runs.state(run.folder, ours) == ("missing", "interrupted; checkpoint after epoch 1 of 4")
     runs.clear(run.folder)
     assert runs.checkpoint_epoch(run.partial) == 1
     runs.clear(run.folder, keep_checkpoint=False)

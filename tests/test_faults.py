@@ -142,7 +142,7 @@ def test_a_killed_runner_goes_on_and_ends_as_if_undisturbed(tmp_path, npz, study
         process.communicate()
         assert not psutil.wait_procs(family, timeout=15)[1], "no orphans"
         assert not run.folder.exists()
-        assert "kept after epoch" in command("status", path, "--out", killed).stdout
+        assert "checkpoint after epoch" in command("status", path, "--out", killed).stdout
     assert command("run", path, "--out", killed, "--no-report", environment=often).returncode == 0
     first, second = (runs.read_result(folder / "runs" / run.name) for folder in (whole, killed))
     assert len(second["continued_after"]) == 2
@@ -205,7 +205,7 @@ def test_a_memory_limit_and_a_worker_killed_again_and_again_fail_their_run_only(
         os.kill(worker, signal.SIGKILL)
     out, error = process.communicate(timeout=60)
     assert process.returncode == 1, out + error
-    assert "its worker process died (signal 9); again" in out
+    assert "its worker process died (signal 9); trying again" in out
     assert "its worker process died 2 times, last by signal 9; out of memory?" in error
 
 
@@ -334,12 +334,12 @@ def test_a_second_run_on_one_folder_exits_1(tmp_path, npz, study):
     before = runs.read_progress(run.folder)["epoch"]
     second = command("run", path, "--out", folder, "--no-report")
     assert second.returncode == 1
-    assert "another `latent-report run` is at work there" in second.stderr
+    assert "another `latent-report run` is using this folder" in second.stderr
     plain = [sys.executable, "-m", "papermill", str(runs.NOTEBOOK_DIR / "gan_mnist.ipynb"), os.devnull, "-p"]
     plain += ["dataset", str(npz()), "-p", "output_dir", str(run.folder), "-p", "batch_size", "16"]
     third = subprocess.run(plain, capture_output=True, text=True, timeout=200, cwd=tmp_path)
     assert third.returncode != 0
-    assert "is at work on it" in third.stderr
+    assert "is working on it" in third.stderr
     until(lambda: runs.read_progress(run.folder)["epoch"] > before, process)  # undisturbed
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)

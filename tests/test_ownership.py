@@ -116,7 +116,7 @@ def test_a_place_that_is_taken_meanwhile_is_left_and_the_run_waits_whole(one):
     partial = ownership.partial_of(one.folder)
     os.rename(one.folder, partial)
     foreign(one.folder)
-    with pytest.raises(UserError, match="the run is whole in"):
+    with pytest.raises(UserError, match="the finished run is in"):
         runs.commit(one.folder)
     assert (one.folder / "precious.txt").read_text() == "mine"
     os.utime(partial / "notebook.ipynb", (1, 1))
@@ -145,7 +145,7 @@ def test_a_study_finds_it_before_anything_starts(words, one, study, capsys, monk
     command = [words[0], str(study.path), "--out", str(one.folder.parent.parent), *words[1:]]
     assert main(command) == 2
     error = capsys.readouterr().err
-    assert "which no run of ours wrote" in error
+    assert "which was not written by a run" in error
     assert error.count("\n") == 1
 
 
@@ -186,7 +186,7 @@ def test_export_overwrites_only_its_own(name, one, study, tmp_path, capsys):
     (lines / "other.txt").write_text("mine")
     words = ["export", str(study.path), str(lines), "--out", str(out)]
     assert main(words) == 2
-    assert f"{path}: would be lost" in capsys.readouterr().err
+    assert f"{path}: was not written by" in capsys.readouterr().err
     assert sorted(path.name for path in lines.iterdir()) == sorted([path.name, "other.txt"])
     path.unlink()
     assert main(words) == main(words) == 0  # the second time over its own
@@ -203,7 +203,7 @@ def test_plain_papermill_refuses_before_training(tmp_path):
     done = subprocess.run([*words, "-p", "output_dir", "thesis"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("UserError")]
-    assert "thesis: holds precious.txt, which no run of ours wrote" in line
+    assert "thesis: holds precious.txt, which was not written by a run" in line
     assert (tmp_path / "thesis" / "precious.txt").read_text() == "mine"
     executed = json.loads((tmp_path / "out.ipynb").read_text())
     trained = [cell for cell in runs.code_cells(executed) if "training.train(" in "".join(cell["source"])]

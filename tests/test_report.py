@@ -723,7 +723,7 @@ def test_a_run_without_numbers_leaves_a_dash_in_the_findings(made):
 
 def test_a_page_that_lacks_a_figure_or_leads_nowhere_fails(study, page):
     report.checked(page, study)
-    with pytest.raises(UserError, match="each figure once; not so Figure 2"):
+    with pytest.raises(UserError, match="each figure exactly once, unlike Figure 2"):
         report.checked(page.replace('id="fig-2"', 'id="figure-2"').replace('href="#fig-2"', ""), study)
     with pytest.raises(UserError, match="lead nowhere: nowhere"):
         report.checked(page.replace("</main>", '<a href="#nowhere">x</a></main>'), study)

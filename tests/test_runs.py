@@ -249,7 +249,7 @@ def test_a_process_of_another_host_lives_while_it_gives_signs(tmp_path, settings
 def test_a_claimed_run_is_refused_until_its_process_gives_no_more_signs(tmp_path, settings, monkeypatch):
     folder = tmp_path / "one"
     _mark(folder, host="elsewhere", pid=7)
-    with pytest.raises(runs.ClaimedError, match="one: process 7 on elsewhere is at work on it"):
+    with pytest.raises(runs.ClaimedError, match="one: process 7 on elsewhere is working on it"):
         runs.Run(settings("gan_mnist", dataset="digits", output_dir=str(folder)))
     monkeypatch.setattr(runs, "STALE_SECONDS", 2.0)
     runs.claim(folder, patience=10)

@@ -123,7 +123,7 @@ def test_of_notebook_knows_papermills_own_parameters():
 
 def test_of_notebook_says_what_a_list_is_for():
     with pytest.raises(
-        UserError, match=r"width = \[8, 16\].*a list is a grid of runs, which `latent-report run` makes"
+        UserError, match=r"width = \[8, 16\].*a list is a grid of runs, for study files only: `latent-report run FILE`"
     ):
         of_notebook(_namespace("width = [8, 16]\n", width=[8, 16]))
 

@@ -110,11 +110,11 @@ class Progress:
         elif now - self.said > QUIET_SECONDS:
             self.said = now
             each = ", ".join(f"{name} {_epoch(said) or said.get('stage', '')}" for name, (_, said) in at_work.items())
-            self.say(f"{self.count}/{len(self.costs)} ended, about {runs.duration(left)} left; at work: {each}")
+            self.say(f"{self.count}/{len(self.costs)} ended, about {runs.duration(left)} left; running: {each}")
 
     def table(self, at_work: dict[str, tuple[float, dict]], left: float) -> Group:
         """One row for each run at work, and the whole below."""
-        whole = f"{self.count} of {len(self.costs)} ended, {self.failures} failed, {len(at_work)} at work; "
+        whole = f"{self.count} of {len(self.costs)} ended, {self.failures} failed, {len(at_work)} running; "
         whole += f"{runs.duration(time.monotonic() - self.start)}, about {runs.duration(left)} left"
         table = Table(box=None, pad_edge=False)
         for name in ("run", "state", "elapsed", "epoch", "images/s", "left"):
@@ -128,7 +128,7 @@ class Progress:
 
     def again(self, run: PlannedRun, cause: str) -> None:
         self.began.pop(run.name, None)
-        self.say(f"{run.name}  its worker process died ({cause}); again")
+        self.say(f"{run.name}  its worker process died ({cause}); trying again")
 
     def ended(self, run: PlannedRun, seconds: float = 0.0, cause: str = "", trained: bool = True) -> None:
         """Says that a run is done, or why it failed."""

@@ -119,7 +119,7 @@ def checked(markup: str, study: plan.Study) -> None:
     ids = re.findall(r'\sid="([^"]+)"', markup)
     wrong = [f"Figure {one.number}" for one in study.figures if ids.count(f"fig-{one.number}") != 1]
     if wrong:
-        raise UserError(f"{study.path}: the report must show each figure once; not so {', '.join(wrong)}")
+        raise UserError(f"{study.path}: the report must show each figure exactly once, unlike {', '.join(wrong)}")
     if dangling := sorted(set(re.findall(r'\shref="#([^"]+)"', markup)) - set(ids)):
         raise UserError(f"{study.path}: the report has links that lead nowhere: {', '.join(dangling[:5])}")
 

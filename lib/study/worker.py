@@ -214,8 +214,8 @@ def _watched(worker: Worker, order: Order, lease: Lease) -> dict:
             raise StoppedError
         cause, memory = "", worker.memory()
         if (seconds := time.monotonic() - start) > order.seconds:
-            cause = f"TimeLimitError: still at work after {seconds:.0f} s; the limit is {order.seconds:.0f} s"
-            cause += " (--time-limit); run again to go on from its checkpoint"
+            cause = f"TimeLimitError: still running after {seconds:.0f} s; the limit is {order.seconds:.0f} s"
+            cause += " (--time-limit); run again to continue from its checkpoint"
         elif 0 < order.memory < memory:
             cause = f"MemoryLimitError: its processes hold {memory / 2**30:.2f} GiB; "
             cause += (
