@@ -1,7 +1,7 @@
 """The project's own classifier: a small convolutional network whose features the scorecard compares images by.
 
-It is trained once per dataset, on the training images less 5,000, and cached beside the downloaded datasets. Its
-features are no Inception features: a Frechet distance on them is not an "FID".
+It is trained once per dataset, on all training images but 5,000, and cached beside the downloaded datasets. Its
+features are not those of Inception: a Frechet distance on them is not an "FID".
 """
 
 import json
@@ -45,7 +45,7 @@ def classifier(dataset, say: Callable[[str], None] = print) -> Classifier:
 
     Args:
         dataset: a `data.Dataset`, split as `data.load(name)` does by default.
-        say: told in one line that training starts.
+        say: called with one line before training starts.
     """
 
     def make(folder: Path) -> None:
@@ -66,7 +66,7 @@ def build(shape: tuple[int, int, int], classes: int) -> keras.Model:
         hidden = layers.Activation("relu")(layers.BatchNormalization(momentum=0.9)(hidden))
     hidden = layers.Flatten()(layers.AveragePooling2D(2, padding="same")(hidden))
     hidden = layers.Dense(FEATURES, use_bias=False)(layers.Dropout(0.3, seed=SEED)(hidden))
-    # Normalised before its nonlinearity: without, nine of ten features of colour images were always zero.
+    # Normalised before the nonlinearity: otherwise nine of ten features of colour images were always zero.
     features = layers.Activation("relu", name="features")(layers.BatchNormalization(momentum=0.9)(hidden))
     logits = layers.Dense(classes, name="logits")(features)
     return keras.Model(images, [features, logits], name="classifier")

@@ -229,7 +229,9 @@ def _path(name: str, download: bool = False) -> Path:
         raise UserError(missing(name))
     if not name.endswith(".npz"):
         known = ", ".join(DATASETS)
-        raise UserError(f"dataset {name!r} is none of {known}, nor the path of an .npz file{nearest(name, DATASETS)}")
+        raise UserError(
+            f"dataset {name!r} is neither one of {known} nor the path of an .npz file{nearest(name, DATASETS)}"
+        )
     path = Path(os.path.expanduser(name))
     if not path.is_file():
         kind = "a folder" if path.is_dir() else "not there"
@@ -267,8 +269,11 @@ def _arrays(name: str, download: bool = False) -> dict[str, np.ndarray]:
 
 
 def _recorded(path: Path) -> dict[str, str]:
-    """The digests that were recorded at the conversion. The record is trusted: it guards against damage and mistaken
-    files, not against someone who can write into the folder; but even then nothing is unpickled."""
+    """The digests that were recorded at the conversion.
+
+    The record is trusted. It guards against damaged and mistaken files, not against someone who can write into the
+    folder; but even then nothing is unpickled.
+    """
     beside = path.with_suffix(".json")
     try:
         record = json.loads(beside.read_text(encoding="utf-8"))

@@ -83,7 +83,7 @@ def missing(name: str) -> str:
     """Says that a dataset's file is not there, and what can be done."""
     source = SOURCES[name]
     return (
-        f"dataset {name}: {name}.npz is not there, in {folder()}; fetch it with `latent-report data fetch {name}`, "
+        f"dataset {name}: {name}.npz is not in {folder()}; fetch it with `latent-report data fetch {name}`, "
         f"or put {source.file} there, or use the dataset {source.offline!r}, which needs no network"
     )
 
@@ -130,7 +130,7 @@ def fetch(name: str, progress: bool = True) -> Path:
             os.replace(source, path)
     except OSError as error:
         raise UserError(
-            f"dataset {name}: cannot keep it in {home}: {in_one_line(error)}; set LATENT_REPORT_DATA"
+            f"dataset {name}: cannot be stored in {home}: {in_one_line(error)}; set LATENT_REPORT_DATA"
         ) from None
     return path
 

@@ -1,7 +1,7 @@
 """Estimators of how alike two sets are: arrays in, numbers out; no model, no dataset, no TensorFlow.
 
-Rows are float arrays [N, D]; images are uint8 [N, H, W, C]. Every estimator depends on the number of rows: its value
-means something beside the value that other real images have at the same number.
+Rows are float arrays [N, D]; images are uint8 [N, H, W, C]. Every estimate depends on the number of rows: it means
+something only beside the value that other real images have at the same number.
 """
 
 import numpy as np
@@ -65,8 +65,8 @@ def _neighbour_distances(points, k):
 def w1(first: np.ndarray, second: np.ndarray) -> float:
     """Exact Wasserstein-1 distance between two samples of equal size, rows [N, D], by optimal assignment.
 
-    Of the samples, not of what they were drawn from: in many dimensions two samples of one distribution lie far apart,
-    so this checks other estimates and ranks nothing. Time grows with N^3; 2,000 rows take seconds.
+    It belongs to the samples, not to the distributions: in many dimensions two samples of one distribution lie far
+    apart. So it serves to check other estimates, never to rank models. Time grows with N^3; 2,000 rows take seconds.
     """
     from sklearn.metrics import euclidean_distances
 
@@ -90,7 +90,7 @@ class Bins:
 
     @classmethod
     def fit(cls, points: np.ndarray, bins: int = 100, seed: int = 0) -> "Bins":
-        """Fits the bins to float32 rows [N, D]; they are centred in place, which saves a copy, and put back."""
+        """Fits the bins to float32 rows [N, D], which are centred in place to save a copy, and then restored."""
         from sklearn.cluster import KMeans
 
         fitted = KMeans(bins, n_init=1, random_state=seed, copy_x=False).fit(points)

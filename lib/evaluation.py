@@ -57,7 +57,7 @@ def latent_dim(model) -> int:
 
 
 class Snapshots(keras.callbacks.Callback):
-    """The fixed-latent gallery after a few epochs, ever further apart: [E, 36, H, W, C], the last epoch always in it.
+    """The fixed-latent gallery at a few epochs, ever further apart, the last one included: [E, 36, H, W, C].
 
     Args:
         epochs: of the training.
@@ -84,8 +84,8 @@ class Snapshots(keras.callbacks.Callback):
 
 
 def samples(model, dataset, snapshots: Snapshots) -> dict[str, np.ndarray]:
-    """What the run keeps as `samples.npz` to be looked at: galleries, final samples and the training images nearest to
-    the first of them; for a VAE its latent space too."""
+    """The images that a run keeps in `samples.npz`: galleries, final samples and the training images nearest to the
+    first of them; for a VAE its latent space too."""
     if not snapshots.images:
         raise UserError("this model has not been trained: run the cell of `training.train` first")
     kept = {
@@ -142,7 +142,7 @@ def load(settings, shape, folder: Path):
         folder: the run's.
 
     Raises:
-        ValueError: a saved network is not one of these settings, or holds code (a Lambda layer), which is never run.
+        ValueError: a saved network does not fit these settings, or holds code (a Lambda layer), which is never run.
     """
     model = build(settings, shape)
     for name, network in model.networks.items():
@@ -160,7 +160,7 @@ def evaluate(model, dataset, settings, say=print) -> dict[str, dict]:
     Args:
         dataset: a `data.Dataset`.
         settings: of the run.
-        say: told in one line before something takes long.
+        say: called with one line before something slow begins.
 
     Returns:
         "metrics" {name: value}, "references" {metric: {reference: value}}, "samples_n" {metric: images used}, and
@@ -265,10 +265,10 @@ def log_weights(model: VAE, pixels, count: int, seed):
 
 
 def bernoulli_references(x_train: np.ndarray, x_test: np.ndarray) -> dict[str, float]:
-    """Cross-entropy of test images, nats per image: of the training images' mean, which is the best constant decoder,
-    and of the pixels themselves, which is 0 for black and white ones.
+    """Cross-entropy of test images, nats per image: under the training images' mean, which is the best constant
+    decoder, and under the pixels themselves, which is 0 for black and white ones.
 
-    A loss near the first is a collapsed model; below the second no model of grey levels can be.
+    A loss near the first means a collapsed model; no model of grey levels can get below the second.
     """
     total = sum(estimates.rows(part).sum(axis=0, dtype=np.float64) for part in parts(x_train))
     mean = np.clip(total / len(x_train), 1e-6, 1 - 1e-6)
@@ -287,9 +287,9 @@ def judged(judge: keras.Model, images: np.ndarray) -> np.ndarray:
 
 def _on_each_split(name, estimate, model, dataset) -> dict[str, dict]:
     """An estimate by the final judge on as many training images as there are test images, on validation and on test
-    images, each against as many generated ones: the gap between the first and the others is overfitting.
+    images, each against as many generated ones: a gap between the first and the others means overfitting.
 
-    Beside the last, the same with images held out of scoring, whole and damaged, in place of the generated ones.
+    The references of the last have held-out images, whole and damaged, in place of the generated ones.
     """
     splits = {
         "train": some(dataset.x_train, len(dataset.x_test)),
@@ -347,8 +347,8 @@ def fresh_jsd(judge: keras.Model, real: np.ndarray, other: np.ndarray) -> float:
 
     It is fitted to four fifths of one half of both sets and scored on the other half: a lower bound of the
     Jensen-Shannon divergence in expectation, whatever the fit. The last fifth says when to stop, and how sure to be:
-    one slope and one offset for all logits (Platt 1999). Which image is where is drawn: neither the halves of MNIST's
-    test images nor the classes of a sorted file are alike.
+    one slope and one offset for all logits (Platt 1999). The images are shuffled first: the halves of MNIST's test
+    images differ, and a file may be sorted by class.
 
     Args:
         judge: gives the layers; its weights are not used.

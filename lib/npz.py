@@ -29,9 +29,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in found}
     except Exception as error:  # a damaged zip raises nearly anything
-        raise UserError(
-            f"{path}: is corrupt: {in_one_line(error)}; expected the .npz file that np.savez wrote"
-        ) from None
+        raise UserError(f"{path}: is corrupt: {in_one_line(error)}; expected a file written by np.savez") from None
     _check_range(path, arrays)
     _check_grey_levels(path, arrays)
     return arrays
@@ -49,7 +47,7 @@ def headers(path: Path) -> dict[str, Header]:
             found = {key: _npy_header(archive, key) for key in ARRAYS if key in names}
     except Exception as error:  # a damaged zip raises nearly anything
         raise UserError(
-            f"{path}: is no readable .npz file: {in_one_line(error)}; expected what np.savez writes"
+            f"{path}: is no readable .npz file: {in_one_line(error)}; expected a file written by np.savez"
         ) from None
     for key in FEWEST:
         if key not in found:

@@ -30,7 +30,7 @@ class Scorecard:
 
     Args:
         dataset: a `data.Dataset`, however it is split: scores do not depend on the run's own split.
-        say: told in one line before something takes long.
+        say: called with one line before something slow begins.
 
     Attributes:
         references: {score: {kind of images: value}}.

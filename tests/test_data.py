@@ -346,7 +346,7 @@ def test_an_array_that_is_no_npy_is_refused(tmp_path):
 
 @pytest.mark.parametrize("read", [data.load, data.header, data.fingerprint, data.verify])
 def test_names_that_lead_nowhere(tmp_path, read):
-    with pytest.raises(UserError, match=r"'mnst' is none of .*did you mean mnist\?"):
+    with pytest.raises(UserError, match=r"'mnst' is neither one of .*did you mean mnist\?"):
         read("mnst")
     with pytest.raises(UserError, match=r"gone\.npz is not there"):
         read(str(tmp_path / "gone.npz"))
