@@ -197,18 +197,18 @@ def start_rows(entry: dict) -> list[tuple]:
 MADE = """Made by `make bench` (`benchmarks/`). The networks, the batch size and the optimizer are the same
 everywhere, in float32. All contestants of a case are started as processes beforehand and take turns: one turn each to
 warm up, then five that count; the numbers are medians. Machine: {cpu}, {cores} cores, {memory_gib} GiB, {system};
-Python {python}, Keras {keras}, TensorFlow {tensorflow}, PyTorch {torch}, JAX {jax}. No number here says anything about GPUs: none was
-measured."""
+Python {python}, Keras {keras}, TensorFlow {tensorflow}, PyTorch {torch}, JAX {jax}. No number here says anything
+about GPUs: none was measured."""
 SPEED = """Images per second of this project (batch size {batch}, {cores} threads; for a WGAN, the images that its
 critic sees), and that speed as a multiple of each other contestant's. The last column is the speed of the arithmetic
 that a step cannot do without (matrix products and convolutions, forward and backward), as a share of the speed at
 which NumPy multiplies two large matrices, measured in the same turns."""
 REMARKS = """Keras' `fit()` takes turns with this project only, and TensorFlow has its default settings. On this CPU,
 which has AVX-512, TensorFlow turns oneDNN on by default. On others, this project turns it on: without it, conv steps
-took 1.8 to 1.9 times as long. At the end of an epoch, `fit()` waits for TensorFlow's autotuning thread to wake up, sometimes for
-a short time and sometimes for a long one; this project avoids the wait (`lib/backend.py`). PyTorch's tutorial loop
-turns each image into a tensor separately. On this CPU, JAX takes ten to sixty times as long for convolutions inside a
-compiled loop."""
+took 1.8 to 1.9 times as long. At the end of an epoch, `fit()` waits for TensorFlow's autotuning thread to wake up,
+sometimes for a short time and sometimes for a long one; this project avoids the wait (`lib/backend.py`). PyTorch's
+tutorial loop turns each image into a tensor separately. On this CPU, JAX takes ten to sixty times as long for
+convolutions inside a compiled loop."""
 MISSED = """TensorFlow's profiler shows where the time goes in a step of the mlp VAE on two threads (4.7 ms in all):
 five large matrix products take 3.0 ms, which would be 2.5 ms at the measured peak. Adam takes about 0.8 ms, at the
 speed of memory. Softplus, its gradient and the sums take about 0.6 ms; softplus alone is 0.33 ms on one thread. The
