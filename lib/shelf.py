@@ -4,6 +4,7 @@ Nothing here is trained. In batch (papermill), where nobody chooses, each sectio
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,16 +27,20 @@ def studies() -> list[str]:
 
 
 def finished(study: Path) -> dict[str, Path]:
-    """A study's run folders that have images and numbers, by name.
+    """The run folders of a study, or the one that is given, by name; damaged ones are left out.
 
     VAEs come first, then GANs and WGANs; those of one dataset stand together, in the order of their settings.
     """
-    return {path.name: path for path in sorted(_run_folders(study), key=_place)}
+    places = {}
+    for folder in _run_folders(study):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            places[folder] = _place(folder)
+    return {folder.name: folder for folder in sorted(places, key=places.get)}
 
 
 def _run_folders(study: Path):
-    for path in study.glob("runs/*/result.json"):
-        if not path.parent.name.endswith(".partial") and (path.parent / "samples.npz").exists():
+    for path in (study / "result.json", *study.glob("runs/*/result.json")):
+        if not path.parent.name.endswith(".partial") and (path.parent / "samples.npz").exists() and path.exists():
             yield path.parent
 
 
@@ -84,7 +89,7 @@ class Shelf:
     """The finished runs of a study.
 
     Args:
-        study: a folder of reports/, or the path of a study's folder.
+        study: a folder of reports/, or the path of a study's folder or of one run's.
 
     Raises:
         UserError: no finished run is there; says which studies have some.
@@ -160,7 +165,7 @@ class Shelf:
         if not explore.interactive():
             names = self._alike(count)
             images = [runs.read_samples(self.runs[name])["samples"][:12] for name in names]
-            return figures.gallery(np.concatenate(images), 12, "one row a run: " + ", ".join(names))
+            return figures.gallery(np.concatenate(images), 12, "one row per run: " + ", ".join(names))
         import ipywidgets
 
         from lib import controls
@@ -243,7 +248,7 @@ class Shelf:
     def _no_networks(self) -> str:
         return (
             f"**Numbers and images only here:** the networks of *{self.study}* are not in this copy. "
-            f"`latent-report run {self.study}` trains them; the tables and galleries above need none."
+            f"`latent-report run {self.study}` trains them; the tables and galleries above do not need them."
         )
 
     def move(self):

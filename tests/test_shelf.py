@@ -60,6 +60,7 @@ def test_another_study_is_drawn_in_every_section_though_its_runs_have_the_same_n
     for name, section in sections.items():
         was, now = before[name], (pictures(section), texts(section))
         assert len(was[0]) == len(now[0])
+        assert any(was), name
         assert was[1] != now[1] or not was[1], name
         if name == "nearest":  # the training images may well be the same
             was, now = (was[0][:1], ""), (now[0][:1], "")
@@ -140,6 +141,14 @@ def test_a_comparison_has_every_number_beside_its_references(shelves, in_lab):
     result = runs.read_result(SMALL / RUNS[0])
     assert all(f"`{name}`" in shown for name in result["metrics"])
     assert "| real | blurred | noisy | mean image |" in shown
+
+
+def test_one_run_is_opened_by_its_folder_and_a_damaged_one_is_left_out(shelves, tmp_path):
+    one = shelves / "first" / "runs" / RUNS[0]
+    assert list(shelf.Shelf(str(one)).runs) == [RUNS[0]]
+    shutil.copytree(shelves / "first", tmp_path / "study")
+    (tmp_path / "study" / "runs" / RUNS[1] / "result.json").write_text("{")
+    assert list(shelf.Shelf(str(tmp_path / "study")).runs) == [RUNS[0]]
 
 
 def test_names_without_what_they_share():
