@@ -177,7 +177,7 @@ def test_a_broken_off_training_is_not_recorded_with_an_older_history(opened):
             ours.run("train")
     finally:
         ours.names["explore"].progress = callback
-    with pytest.raises(UserError, match="the history is of other"):
+    with pytest.raises(UserError, match="the history is from other"):
         ours.run("samples", "evaluate", "record")
     with pytest.raises(UserError, match="has been trained already"):
         ours.run("train")
