@@ -59,7 +59,7 @@ LABELS = {
 UNITS = {"vae": "nats per image", "gan": "nats", "wgan": "critic's own units"}
 CURVES = {"vae": (("loss", "reconstruction"), ("kl",)), "gan": (("jsd",),), "wgan": (("emd",),)}
 LOSSES = {"vae": CURVES["vae"], "gan": (("d_loss", "g_loss"),), "wgan": (("critic_loss", "g_loss"),)}
-LEVELS = {"jsd": {"log 2, the most it can be": math.log(2)}, "emd": {"zero": 0.0}}
+LEVELS = {"jsd": {"log 2, the maximum": math.log(2)}, "emd": {"zero": 0.0}}
 
 FRAME = {"left": 0.125, "right": 0.79, "bottom": 0.15, "top": 0.91, "hspace": 0.12}  # alike: figures stand side by side
 
@@ -156,7 +156,7 @@ def gallery(images, columns: int = 10, title: str = "") -> Figure:
 def interpolation(images) -> Figure:
     """Images [N, H, W, C] in one row, as a walk through the latent space decodes to."""
     drawn = gallery(images, columns=len(images))
-    drawn.alt = f"{len(images)} images in one row, from one latent point to another"
+    drawn.alt = f"{len(images)} images in one row, from one latent vector to another"
     return drawn
 
 
@@ -228,7 +228,7 @@ def latent_map(points, labels=None, axes_names: Sequence[str] = ("first axis", "
         colour = CLASSES[index % len(CLASSES)]
         axes.scatter(*members.T, s=7, color=colour, alpha=0.7, linewidths=0, label=label)
         marked = _mark(axes, np.median(members, axis=0), label, colour, marked, np.ptp(points, axis=0))
-    if labels is not None:
+    if labels is not None and len(classes) <= 16:  # of more the legend leaves the figure, and colours repeat
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), title="class", markerscale=2.5, handletextpad=0)
     axes.set(xlabel=axes_names[0], ylabel=axes_names[1])
     what = f"coloured by {len(classes)} classes" if labels is not None else "without labels"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import images
 
-from lib import data, evaluation, runs
+from lib import data, evaluation, figures, runs
 from lib.models import build
 from lib.settings import UserError
 from lib.training import train
@@ -113,6 +113,13 @@ def test_a_fresh_discriminator_of_constant_images(settings):
     black = np.zeros((20, 4, 4, 1), np.uint8)
     assert abs(evaluation.fresh_jsd(judge, black, black)) < 0.02
     assert evaluation.fresh_jsd(judge, black, black + 200) > 0.1
+
+
+@pytest.mark.parametrize(("classes", "legend"), [(10, True), (400, False)])
+def test_a_map_of_many_classes_has_no_legend_that_leaves_the_figure(classes, legend):
+    points = np.random.default_rng(0).normal(size=(800, 2))
+    drawn = figures.latent_map(points, np.arange(800) % classes)
+    assert (drawn.axes[0].get_legend() is not None) == legend
 
 
 @pytest.mark.parametrize(("case", "after"), [("the fewest images", ONLY_OF_SETS), ("class numbers from 1", set())])
