@@ -1,6 +1,6 @@
 """The finished runs of a study, to look at side by side and one by one: what notebooks/explore.ipynb shows.
 
-Nothing here is trained. In batch (papermill), where nobody chooses, each section shows one picture.
+Nothing here is trained. In batch (papermill), where nobody chooses, a section shows the first runs, or the first.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from IPython.display import Markdown
+from IPython.display import Markdown, display
 
 from lib import data, evaluation, explore, figures, rounding, runs
 from lib.settings import UserError
@@ -161,11 +161,9 @@ class Shelf:
         return explore.table(["run", "data", "epochs", *SHARED], rows, 1 + len(SHARED))
 
     def compare(self, count: int = 4):
-        """Galleries, curves and numbers of several runs side by side; in batch, a row of samples for each run."""
+        """Galleries, curves and numbers of several runs side by side; in batch, one below the other."""
         if not explore.interactive():
-            names = self._alike(count)
-            images = [runs.read_samples(self.runs[name])["samples"][:12] for name in names]
-            return figures.gallery(np.concatenate(images), 12, "one row per run: " + ", ".join(names))
+            return self._listed(list(self._alike(count)))
         import ipywidgets
 
         from lib import controls
@@ -179,6 +177,25 @@ class Shelf:
         pick.observe(redraw, "value")
         self._section("compare", lambda: controls.offer(pick, list(self.runs), self._alike(count), redraw))
         return controls.column(pick, box)
+
+    def _listed(self, names: list[str]) -> Markdown:
+        """Shows a row of samples and a curve of each run; returns their numbers."""
+        for name in names:
+            row = figures.gallery(self._samples(name, 12), 12, name)
+            display(row, self._curve(name, names))
+        return Markdown(self._scores(names))
+
+    def _samples(self, name: str, count: int) -> np.ndarray:
+        return runs.read_samples(self.runs[name])["samples"][:count]
+
+    def _curve(self, name: str, group: list[str]) -> figures.Figure:
+        """A run's curve, on one scale with those of the same model in the group."""
+        kind = _model_of(self.results[name])
+        like = [runs.read_history(self.runs[one]) for one in group if _model_of(self.results[one]) == kind]
+        return figures.training(runs.read_history(self.runs[name]), kind, like)
+
+    def _scores(self, group: list[str]) -> str:
+        return explore.scores(dict(zip(apart(group), map(self.results.get, group), strict=True)))
 
     def _alike(self, count: int) -> tuple[str, ...]:
         """The first runs on the first run's dataset: only their numbers can be compared."""
@@ -194,23 +211,19 @@ class Shelf:
             groups.setdefault(_data_of(self.results[name]), []).append(name)
         for group in groups.values():
             parts.append(controls.row(*(self._panel(name, group) for name in group)))
-            found = dict(zip(apart(group), (self.results[name] for name in group), strict=True))
-            parts.append(controls.shown(Markdown(explore.scores(found))))
+            parts.append(controls.shown(Markdown(self._scores(group))))
         return parts
 
     def _panel(self, name: str, group: list[str]):
-        """A run's gallery and its curve, on one scale with those of the same model in the group."""
+        """A run's gallery and its curve."""
         import ipywidgets
 
         from lib import controls
 
-        kind = _model_of(self.results[name])
-        like = [runs.read_history(self.runs[one]) for one in group if _model_of(self.results[one]) == kind]
-        gallery, curve = controls.Picture(), controls.Picture()
-        images = runs.read_samples(self.runs[name])["samples"][:GALLERY]
+        gallery, curve, images = controls.Picture(), controls.Picture(), self._samples(name, GALLERY)
         gallery.draw(figures.gallery(images, 6), 300)
         gallery.alt = f"{len(images)} samples of {name}"
-        curve.draw(figures.training(runs.read_history(self.runs[name]), kind, like), 400)
+        curve.draw(self._curve(name, group), 400)
         return controls.column(ipywidgets.Label(name), gallery, curve)
 
     # ---- one run ---------------------------------------------------------------------------------

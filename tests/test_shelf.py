@@ -104,9 +104,22 @@ def test_a_study_without_networks_says_so_where_they_are_needed(shelves, in_lab)
     assert "homework (22 runs, numbers and images only)" in dict(children(ours.table(), ipywidgets.Dropdown)[0].options)
 
 
-def test_a_study_without_networks_in_batch(shelves):
+def test_in_batch_the_first_runs_are_shown(shelves, monkeypatch):
+    put_out = []
+    monkeypatch.setattr(shelf, "display", lambda *what: put_out.extend(what))
+    ours = shelf.Shelf(str(shelves / "first"))
+    numbers = ours.compare().data
+    assert [one.alt for one in put_out[::2]] == [f"12 images in 1 row: {name}" for name in ours.runs]
+    assert [one.alt.split(": ")[1].split(" from")[0] for one in put_out[1::2]] == ["loss (−ELBO)", "JSD estimate"]
+    assert "`jsd_test`" in numbers
+    assert "| real | blurred |" in numbers
+    assert all(isinstance(part(), figures.Figure) for part in (ours.move, ours.walk, ours.nearest))
+
+
+def test_a_study_without_networks_in_batch(shelves, monkeypatch):
+    monkeypatch.setattr(shelf, "display", lambda *what: None)
     ours = shelf.Shelf(str(shelves / "bare"))
-    assert isinstance(ours.compare(), figures.Figure)
+    assert "`frechet`" in ours.compare().data
     assert all("Numbers and images only" in part().data for part in (ours.move, ours.walk, ours.nearest))
 
 
