@@ -31,7 +31,6 @@ __all__ = [
     "header",
     "listing",
     "load",
-    "shapes",
     "verify",
 ]
 
