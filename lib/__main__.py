@@ -251,7 +251,8 @@ def _plan(costs, workers: int, threads: int) -> str:
     from lib import runs
 
     seconds = max(sum(cost.total for cost in costs.values()) / workers, *(cost.total for cost in costs.values()), 0.0)
-    return f" with {workers} workers of {threads} threads, about {runs.duration(seconds)}"
+    size = f"{workers} worker{'s' * (workers > 1)} of {threads} thread{'s' * (threads > 1)}"
+    return f" with {size}{' each' * (workers > 1)}, about {runs.duration(seconds)}"
 
 
 def _execute(study, todo, trained, options, head: str) -> int:

@@ -145,7 +145,7 @@ def check(values: dict[str, Any], where: str) -> Settings:
     notebook = values.get("notebook")
     if notebook not in NOTEBOOKS:
         raise UserError(
-            f"{where}: notebook {notebook!r} is none of {', '.join(NOTEBOOKS)}{nearest(notebook, NOTEBOOKS)}"
+            f"{where}: notebook {notebook!r} is not one of {', '.join(NOTEBOOKS)}{nearest(notebook, NOTEBOOKS)}"
         )
     kind = SETTINGS_OF[notebook.partition("_")[0]]
     try:

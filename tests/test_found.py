@@ -158,7 +158,7 @@ def test_status_and_report_work_and_run_has_nothing_to_do(folder, capsys, monkey
 
 def test_without_runs_one_line_says_where_they_would_be(tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "REPORTS_DIR", tmp_path)
-    with pytest.raises(UserError, match="no run yet; a notebook's run is put into"):
+    with pytest.raises(UserError, match="no runs yet; notebooks save their runs in"):
         plan.read("notebooks")
     (tmp_path / "notebooks" / "runs").mkdir(parents=True)
     with pytest.raises(UserError, match="no finished run in"):

@@ -191,10 +191,10 @@ def find(study: str) -> Path:
         ours = PARAMETERS_DIR / f"{folder.name}.yaml"
         return ours if folder.parent == REPORTS_DIR and ours.is_file() else folder
     if study == NOTEBOOK_RUNS:
-        raise UserError(f"study {study!r}: no run yet; a notebook's run is put into {REPORTS_DIR / study}")
+        raise UserError(f"study {study!r}: no runs yet; notebooks save their runs in {REPORTS_DIR / study}")
     raise UserError(
-        f"study {study!r} is none of {', '.join(known)} in parameters/{nearest(study, [*known, NOTEBOOK_RUNS])}, nor a "
-        ".yaml file, nor a folder with runs/ in it"
+        f"study {study!r} is not one of {', '.join(known)} in parameters/{nearest(study, [*known, NOTEBOOK_RUNS])}, a "
+        ".yaml file, or a folder with runs/ in it"
     )
 
 
@@ -210,7 +210,7 @@ def _evidence(path: Path, value: Any) -> tuple[str, ...]:
     known = sorted({file.stem for file in PARAMETERS_DIR.glob("*.yaml")} - {path.stem})
     for name in _list(path, "evidence", value):
         if name not in known:
-            raise UserError(f"{path}: evidence: {_kind(name)} is none of {', '.join(known)}{nearest(name, known)}")
+            raise UserError(f"{path}: evidence: {_kind(name)} is not one of {', '.join(known)}{nearest(name, known)}")
     return tuple(value)
 
 
@@ -498,7 +498,7 @@ def _figure(path: Path, key: str, entry: Any, planned: tuple[PlannedRun, ...]) -
     selectors = _list(path, f"{key}.runs", entry.get("runs"))
     panels = tuple(_selected(path, f"{key}.runs[{n}]", selector, planned) for n, selector in enumerate(selectors))
     if not panels:
-        raise UserError(f"{path}: {key}.runs: names no run")
+        raise UserError(f"{path}: {key}.runs: selects no run; expected at least one")
     kinds = _kinds(path, f"{key}.kind", entry.get("kind"), panels)
     caption, section = (_text(path, f"{key}.{name}", entry.get(name, "")) for name in ("caption", "section"))
     return Figure(number, kinds, panels, caption, section)
@@ -511,7 +511,7 @@ def _kinds(path: Path, key: str, value: Any, panels: tuple[tuple[str, ...], ...]
         raise UserError(f"{path}: {key}: names no kind; known: {', '.join(KINDS)}")
     for kind in kinds:
         if kind not in tuple(KINDS):  # which, unlike the dict, can be asked for what has no hash
-            raise UserError(f"{path}: {key}: {_kind(kind)} is none of {', '.join(KINDS)}{nearest(kind, KINDS)}")
+            raise UserError(f"{path}: {key}: {_kind(kind)} is not one of {', '.join(KINDS)}{nearest(kind, KINDS)}")
         for name, *_ in panels:
             if name.partition("_")[0] not in KINDS[kind]:
                 raise UserError(f"{path}: {key}: {kind!r} does not suit {name}")
@@ -528,10 +528,10 @@ def _selected(path: Path, key: str, selector: Any, planned: tuple[PlannedRun, ..
     if _parameters(path, f"{key}.{notebook}", wanted) and found:
         found = _matching(found, wanted, f"{path}: {key}.{notebook}")
     if not found:
-        raise UserError(f"{path}: {key}: names no run: {notebook} {wanted}")
+        raise UserError(f"{path}: {key}: selects no run: {notebook} {wanted}")
     if len({run.settings.model_copy(update={"seed": 0, "output_dir": ""}) for run in found}) > 1:
         names = ", ".join(run.name for run in found[:4])
-        raise UserError(f"{path}: {key}: names {len(found)} runs that differ in more than the seed: {names}, ...")
+        raise UserError(f"{path}: {key}: selects {len(found)} runs that differ in more than the seed: {names}, ...")
     return tuple(run.name for run in found)
 
 
