@@ -182,13 +182,13 @@ def _remarks(found: dict[str, dict]) -> list[str]:
     card = next(iter(found.values()))["scorecard"]
     if card["classifier_accuracy"]:
         lines[0] += (
-            f" The classifier behind the scores is right on {card['classifier_accuracy']:.1%} of "
-            f"{card['classifier_test_n']:,} test images; `ndb` counts bins out of {card['bins']}."
+            f" The classifier behind the scores recognises {card['classifier_accuracy']:.1%} of "
+            f"{card['classifier_test_n']:,} test images correctly; `ndb` counts bins out of {card['bins']}."
         )
     for which, one in found.items():
         if any(name.startswith("emd_") and value < 0 for name, value in one["metrics"].items()):
-            lines.append(f"**A negative EMD estimate ({which}): the critic has failed, and the number says nothing.**")
-        lines += [f"`{name}` ({which}): none, {reason}." for name, reason in one.get("absent", {}).items()]
+            lines.append(f"**A negative EMD estimate ({which}): the critic has failed, and it is meaningless.**")
+        lines += [f"`{name}` ({which}): none; {reason}." for name, reason in one.get("absent", {}).items()]
     return lines
 
 

@@ -211,7 +211,7 @@ def test_a_number_that_cannot_be_had_says_why():
     found = FOUND | {"absent": {"recall": "all images are alike"}}
     table = explore.numbers(found).data
     assert rows(table)["recall"] == ["**–**", "", "", "", ""]
-    assert "`recall` (this run): none, all images are alike." in table
+    assert "`recall` (this run): none; all images are alike." in table
 
 
 def test_runs_side_by_side_share_their_references():

@@ -284,7 +284,7 @@ CLAIMS = (
     ),
     Claim(
         7,
-        "VAE, CIFAR-10: width matters little (its results), or as on MNIST (its conclusion): it contradicts itself.",
+        "VAE, CIFAR-10: width matters little (results section), or as much as on MNIST (conclusion).",
         "Between widths 256 and 1024, with two latents, the test loss changes by less than 1 % and the Fréchet "
         "distance by less than 10 %. Supported means that the write-up's results section is right; refuted, that width "
         "matters, as its conclusion says.",
@@ -339,7 +339,7 @@ CLAIMS = (
     ),
     Claim(
         14,
-        "More epochs and deeper networks would help (its future work).",
+        "More epochs and deeper networks would help (named as future work).",
         "The Fréchet distance is at least 10 % lower with more epochs, and with deeper networks (conv against mlp, or "
         "more hidden layers), all else being equal, in every such comparison that the runs allow; at least one of each "
         "kind is needed.",

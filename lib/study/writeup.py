@@ -451,7 +451,7 @@ class Page:
             return {}
         if not study:
             return {"text": f"Figure {figure}", "href": f"#fig-{figure}"}
-        return {"text": f"Figure {figure} there"} | self._page_of(one, f"#fig-{figure}")
+        return {"text": f"Figure {figure} of that study"} | self._page_of(one, f"#fig-{figure}")
 
     def _page_of(self, other: plan.Study, anchor: str = "") -> dict:
         """Where the report of another study stands, seen from this one; nothing if it has none."""
@@ -491,8 +491,8 @@ class Page:
             "sentences": self._sentences(),
             "stand_ins": used and f"These runs used {used}: their numbers give no verdict on the write-up's claims.",
             "reencoded": reencoded
-            and f"The images called {reencoded} are copies of the canonical ones that were stored with loss. Verdicts "
-            "that rest on them say so.",
+            and f"The images called {reencoded} are copies of the canonical ones, made with lossy compression. "
+            "Verdicts that rest on them say so.",
             "stale": stale
             and f"{len(stale)} of {len(self.entries)} runs were made with other code or data than the present ones "
             f"({stale[0].cause}){repair}.",
@@ -691,7 +691,7 @@ class Page:
             alt = f"{len(samples['originals'])} test images above their reconstructions"
             return [{"picture": tiles(np.stack(rows), len(samples["originals"]), alt, 430)}]
         if kind == "latent_map" and "latent_map" in samples:
-            names = ("z1", "z2") if one.settings.latent_dim <= 2 else ("first principal component", "second")
+            names = ("z1", "z2") if one.settings.latent_dim <= 2 else ("principal component 1", "principal component 2")
             drawn = figures.latent_map(samples["latent_map"], samples.get("labels"), names)
             return [{"picture": drawing(drawn, "png")}]
         if kind == "plane" and "plane" in samples:
@@ -857,7 +857,7 @@ class Page:
             f"All runs: {', '.join(same)}." * bool(same),
             f"Images behind the numbers: {images}." * bool(images),
             self._classifier(group) if not {*BY_CLASSIFIER}.isdisjoint(names) else "",
-            f"NDB counts {listed(sorted(bins))} bins." if bins and "ndb" in names else "",
+            f"NDB counts bins out of {listed(sorted(bins))}." if bins and "ndb" in names else "",
             W1_NOTE if "w1" in names else "",
             GREY_NOTE if grey and any(name.startswith("nll_") for name in names) else "",
             f"The EMD of {listed(failed)} is negative: the critic has failed there, and the number is meaningless."
@@ -871,11 +871,11 @@ class Page:
         """How accurate the classifier behind the runs' numbers is."""
         cards = {one.data: one.result["scorecard"] for one in finished(group) if "scorecard" in one.result}
         texts = [
-            f"{100 * card['classifier_accuracy']:.1f} % of {number(card['classifier_test_n'])} test images on {data}"
+            f"{100 * card['classifier_accuracy']:.1f} % of {number(card['classifier_test_n'])} test images of {data}"
             for data, card in cards.items()
             if card.get("classifier_accuracy") is not None
         ]
-        return f"The classifier behind the numbers is right on {'; '.join(texts)}." if texts else ""
+        return f"The classifier behind the numbers recognises {listed(texts)} correctly." if texts else ""
 
     def _references(self, group: list[Entry], blank: int, places: dict[str, int]) -> list[dict]:
         """One row for each reference that any of the metrics has; the mean, if the runs have different values."""
@@ -898,9 +898,9 @@ class Page:
 
     def self_test(self) -> Piece:
         """A link to the estimators' self-test, which `report.build` puts beside the runs' notebooks."""
-        link = '<a href="notebooks/estimators.html">Can the numbers be trusted?</a>'
+        link = '<a href="notebooks/estimators.html">self-test of the estimators</a>'
         return self._piece(
-            f"<p>{link} Each estimator is compared with exactly known answers and tested on damage of known size.</p>"
+            f"<p>The {link} checks each of them against exactly known answers and against damage of known size.</p>"
         )
 
     def budget(self) -> Piece:
@@ -1007,7 +1007,7 @@ class Page:
         return self.parts.found_by(other.name, {"text": f"“{other.title}”", **self._page_of(other)}, texts)
 
     def _claim(self, one: claims.Verdict) -> dict:
-        points = f"the numbers point to: {one.points_to}" if one.points_to else ""
+        points = f"the numbers point to “{one.points_to}”" if one.points_to else ""
         on = f"partly based on {one.reencoded}" if one.reencoded else ""
         why = "; ".join(part for part in (one.why, points, on) if part)
         sides: dict[claims.Measure, list[list[float]]] = {}
@@ -1059,7 +1059,7 @@ class Page:
         test = one.test
         decided = "open" if one.hindrance else one.decided
         words = {"holds": "yes", "fails": "no", "open": "open"}
-        holds = f"leans {words[one.points_to]}" if decided == "open" != one.points_to else words[decided]
+        holds = f"open, points to {words[one.points_to]}" if decided == "open" != one.points_to else words[decided]
         epochs = " → ".join(dict.fromkeys(listed(side) for side in one.epochs))
         on_pixels = ", of pixels" if one.metric == "frechet_pixels" else ""
         row = self._row(compared(test), test.measure.label + on_pixels, test.needed, one.seeds, epochs, holds)
