@@ -15,7 +15,7 @@ import pytest
 
 from lib import runs
 
-QUICK = {"dataset": '"digits"', "epochs": "150", "width": "16", "batch_size": "32", "importance_samples": "1"}
+QUICK = {"dataset": '"digits"', "epochs": "60", "width": "16", "batch_size": "32", "importance_samples": "1"}
 
 
 ENDED = r"""after => {
@@ -196,9 +196,9 @@ def test_a_model_notebook_whose_page_is_reloaded_while_it_trains(browser, lab):
     page.reload()
     assert not (lab[1] / "run").exists(), "reloaded too late"
     idle(page)
-    training.get_by_text("epoch 150/150").wait_for()  # the widgets have come back
+    training.get_by_text("epoch 60/60").wait_for()  # the widgets have come back
     assert (lab[1] / "run" / "result.json").is_file()
-    assert "epoch 150/150" in (lab[1] / "run" / "log.txt").read_text()
+    assert "epoch 60/60" in (lab[1] / "run" / "log.txt").read_text()
     assert f"{lab[1]}/run" in training.locator(".jp-OutputArea").inner_text()  # where the run is found
     assert training.locator("img").count() == 2
 
