@@ -230,11 +230,11 @@ def results(study: plan.Study) -> list[dict]:
 
 
 def _lengths(results: Sequence[dict]) -> str:
-    """How many epochs the runs had: 'vae_mnist 50 and gan_mnist 10'."""
+    """How many epochs the runs had: 'vae_mnist 50; gan_mnist 4 and 10'."""
     found: dict[str, set[int]] = {}
     for one in results:
         found.setdefault(one["notebook"], set()).add(one["settings"]["epochs"])
-    return listed(f"{name} {listed(sorted(epochs))}" for name, epochs in found.items())
+    return "; ".join(f"{name} {listed(sorted(epochs))}" for name, epochs in found.items())
 
 
 def by_setting(group: Iterable[Entry]) -> list[list[Entry]]:
