@@ -1,29 +1,16 @@
 """JupyterLab as somebody uses it: open a notebook, run all cells, move a slider, see the picture change."""
 
 import json
-import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
 
 import pytest
+from labs import idle, opened, run, serving, without_errors
 
 from lib import runs
 
 QUICK = {"dataset": '"digits"', "epochs": "60", "width": "16", "batch_size": "32", "importance_samples": "1"}
-
-
-ENDED = r"""after => {
-    const cells = [...document.querySelectorAll(".jp-Notebook .jp-CodeCell")];
-    const first = cells.findIndex(cell => cell.textContent.includes(after));
-    return cells.slice(first + 1).every(cell => /\d/.test(cell.querySelector(".jp-InputPrompt").textContent))
-        || document.querySelector(".jp-Notebook [data-mime-type='application/vnd.jupyter.error']");
-}"""
 
 
 def put(folder, name, values):
@@ -58,80 +45,10 @@ def words_of_make_lab():
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """The address of what `make lab` starts, which asks the network for nothing, and the folder it is started in."""
-    folder, settings = tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("settings")
+    folder = tmp_path_factory.mktemp("lab")
     copy_of_the_repository(folder)
-    for name, content in {
-        "notebook-extension/tracker": {"windowingMode": "none"},  # every output stands in the page
-        "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-    }.items():
-        path = settings / "@jupyterlab" / f"{name}.jupyterlab-settings"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = [
-        *words_of_make_lab(),
-        "--no-browser",
-        f"--port={port}",
-        "--ServerApp.port_retries=0",
-        "--IdentityProvider.token=",
-    ]
-    words += ["--allow-root", f"--LabApp.user_settings_dir={settings}"]
-    words += ["--LabApp.extension_manager=readonly", f"--LabApp.workspaces_dir={settings / 'workspaces'}"]
-    environment = os.environ | {"JUPYTER_CONFIG_DIR": str(settings), "JUPYTER_RUNTIME_DIR": str(settings / "runtime")}
-    with (folder / "lab.log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *words],
-            stdout=log,
-            stderr=log,
-            env=environment,
-            cwd=folder,
-            start_new_session=True,
-        )
-        address = f"http://127.0.0.1:{port}/lab"
-        try:
-            for _ in range(240):
-                try:
-                    urllib.request.urlopen(f"{address}/../api", timeout=5).close()
-                    break
-                except OSError:
-                    assert server.poll() is None, (folder / "lab.log").read_text()
-                    time.sleep(0.5)
-            yield address, folder
-        finally:
-            server.send_signal(signal.SIGINT)
-            time.sleep(0.2)
-            os.killpg(server.pid, signal.SIGTERM)
-            server.wait(30)
-
-
-def opened(browser, lab, notebook):
-    """A notebook's page, with its kernel."""
-    address, _ = lab
-    page = browser.new_page(viewport={"width": 1440, "height": 1000})
-    page.set_default_timeout(120_000)
-    page.on("dialog", lambda dialog: dialog.accept())  # of a page that is left with changes
-    page.goto(f"{address}/workspaces/{notebook}/tree/notebooks/{notebook}.ipynb")  # else the other one is opened too
-    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-    idle(page)  # earlier, JupyterLab would ask for a kernel
-    return page
-
-
-def idle(page):
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-
-
-def run(page, which):
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name=which, exact=True).click()
-
-
-def without_errors(page, after="no cell"):
-    """Waits until all code cells have ended, or those after the one with these words."""
-    page.wait_for_function(ENDED, arg=after)
-    errors = page.locator('.jp-Notebook [data-mime-type="application/vnd.jupyter.error"]')
-    assert errors.count() == 0, errors.all_inner_texts()
+    with serving(folder, words_of_make_lab()) as address:
+        yield address, folder
 
 
 def below(page, heading):
@@ -187,7 +104,7 @@ def test_it_opens_explore_and_every_link_of_a_notebook_leads_somewhere(lab):
 
 
 def test_a_model_notebook_whose_page_is_reloaded_while_it_trains(browser, lab):
-    page = opened(browser, lab, "vae_mnist")
+    page = opened(browser, lab[0], "vae_mnist")
     run(page, "Run All Cells")
     training = below(page, "Training")
     training.locator("img").first.wait_for()
@@ -233,7 +150,7 @@ def test_a_model_notebook_whose_page_is_reloaded_while_it_trains(browser, lab):
 
 
 def test_the_explore_notebook(browser, lab):
-    page = opened(browser, lab, "explore")
+    page = opened(browser, lab[0], "explore")
     run(page, "Run All Cells")
     without_errors(page)
     for section, control in (("Move in latent space", "z1"), ("Walk between two images", "position")):

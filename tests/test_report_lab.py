@@ -1,17 +1,10 @@
 """report.ipynb as somebody sees it in JupyterLab, without the page's scripts, in a light and a dark theme."""
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from contextlib import contextmanager
 
 import pytest
 import synthetic
+from labs import opened, run, serving, without_errors
 
 from lib import runs
 from lib.study import plan
@@ -24,10 +17,6 @@ notebooks:
 figures:
   - {number: 1, kind: [layers, loss, gallery], runs: [{vae_mnist: {latent_dim: 2, width: 8}}]}
   - {number: 2, kind: [jsd, gallery], runs: [{gan_mnist: {latent_dim: 2}}, {gan_mnist: {latent_dim: 3}}]}
-"""
-ENDED = r"""
-    [...document.querySelectorAll(".jp-Notebook .jp-CodeCell .jp-InputPrompt")].every(one => /\d/.test(one.textContent))
-    || document.querySelector(".jp-Notebook [data-mime-type='application/vnd.jupyter.error']")
 """
 SEEN = """
 () => {
@@ -53,44 +42,6 @@ SEEN = """
 """
 
 
-@contextmanager
-def serving(folder, theme):
-    """The address of a JupyterLab over a folder, in a theme."""
-    settings = folder / ".lab"
-    for name, content in {
-        "notebook-extension/tracker": {"windowingMode": "none"},  # every output stands in the page
-        "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-        "apputils-extension/themes": {"theme": theme},
-    }.items():
-        path = settings / "@jupyterlab" / f"{name}.jupyterlab-settings"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = ["--no-browser", f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token="]
-    words += ["--allow-root", f"--ServerApp.root_dir={folder}", f"--LabApp.user_settings_dir={settings}"]
-    words += ["--LabApp.extension_manager=readonly", f"--LabApp.workspaces_dir={settings / 'workspaces'}"]
-    environment = os.environ | {"JUPYTER_CONFIG_DIR": str(settings), "JUPYTER_RUNTIME_DIR": str(settings / "runtime")}
-    with (folder / "lab.log").open("w") as log:
-        command = [sys.executable, "-m", "jupyterlab", *words]
-        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api", timeout=5).close()
-                break
-            except OSError:
-                assert server.poll() is None, (folder / "lab.log").read_text()
-                time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}/lab"
-    finally:
-        server.send_signal(signal.SIGINT)
-        time.sleep(0.2)
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
-
-
 @pytest.fixture(scope="module")
 def page(browser, tmp_path_factory):
     """report.ipynb after Run All Cells in a dark JupyterLab on a light desktop, beside a page that was built before."""
@@ -104,17 +55,10 @@ def page(browser, tmp_path_factory):
     cell["source"] = f"study, out, overrides = {str(study.path)!r}, {str(study.folder)!r}, {{}}"
     (folder / "notebooks").mkdir()
     (folder / "notebooks" / "report.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
-    with serving(folder, "JupyterLab Dark") as address:
-        page = browser.new_page(viewport={"width": 1440, "height": 1000}, color_scheme="light")
-        page.set_default_timeout(240_000)
-        page.goto(f"{address}/tree/notebooks/report.ipynb")
-        page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        page.wait_for_function(ENDED)
-        errors = page.locator('.jp-Notebook [data-mime-type="application/vnd.jupyter.error"]')
-        assert errors.count() == 0, errors.all_inner_texts()
+    with serving(folder, theme="JupyterLab Dark") as address:
+        page = opened(browser, address, "report", color_scheme="light")
+        run(page, "Run All Cells")
+        without_errors(page)
         yield page
         page.close()
 
