@@ -285,7 +285,7 @@ def test_the_progress_table_has_a_row_for_each_run_at_work():
     assert head == ["run", "state", "elapsed", "epoch", "images/s", "left"]
     assert first == ["one", "fit", "12", "s", "3/10", "1,234", "70", "s"]
     assert second == ["two", "starting", "3", "s"]
-    assert whole[:8] == ["0", "of", "2", "ended,", "0", "failed,", "2", "at"]
+    assert whole[:8] == ["0", "of", "2", "ended,", "0", "failed,", "2", "running;"]
 
 
 def test_memory_is_shared_out_but_leaves_each_run_what_it_needs():
