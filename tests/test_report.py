@@ -17,6 +17,7 @@ import pytest
 import synthetic
 
 from lib import runs
+from lib.__main__ import main
 from lib.settings import UserError
 from lib.study import plan, report, writeup
 from lib.study.html import contents, render
@@ -685,6 +686,27 @@ def test_findings_are_filled_with_the_runs_numbers(made):
     assert '<p class="finding">Sharpness 1.23, see <a href="#fig-1">Figure 1</a>.</p>' in said
     assert '<p class="finding"><strong>Odd</strong> &lt;b&gt; [5*3]**</p>' in said
     assert not writeup.Page(str(page.study.path), str(page.study.folder), {"epochs": 1}).findings()
+
+
+def test_evidence_is_found_in_reports_when_it_is_not_beside_the_study(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "PARAMETERS_DIR", tmp_path)
+    monkeypatch.setattr(plan, "REPORTS_DIR", tmp_path / "reports")
+    grid = "notebooks: {gan_mnist: {defaults: {dataset: digits, width: 8}, runs: [{}]}}\n"
+    (tmp_path / "others.yaml").write_text(grid)
+    (tmp_path / "own.yaml").write_text(grid + "evidence: [others]\n")
+    synthetic.finish(plan.read("others"))
+    page = writeup.Page("own", str(tmp_path / "elsewhere" / "own"))
+    assert [len(found) for _, found in page.evidence] == [1]
+
+
+def test_a_page_is_not_replaced_by_one_of_gaps_only(made, capsys):
+    study = made("[{latent_dim: 10, width: 8}]").study
+    (study.folder / "index.html").write_text('<meta content="Latent Report">as it was')
+    (study.folder / "summary.json").write_text('{"done": 58, "tally": ""}')
+    shutil.rmtree(study.runs[0].folder)  # as of a study of which a clone has only the page
+    assert main(["report", str(study.path), "--out", str(study.folder)]) == 1
+    assert "left as it is: it shows 58 runs, and none of them can be shown from what is here" in capsys.readouterr().err
+    assert "as it was" in (study.folder / "index.html").read_text()
 
 
 def test_findings_have_means_over_seeds_and_numbers_of_the_evidence(tmp_path, monkeypatch):

@@ -173,8 +173,10 @@ def _as_found(folder: Path, study: str, overrides: dict[str, Any] | None) -> Stu
 
 
 def evidence(study: Study) -> list[Study]:
-    """The studies on whose runs a study's claims are tested too; their folders lie beside its own."""
-    return [read(name, out=str(study.folder.parent / name), check_data=False) for name in study.evidence]
+    """The studies on whose runs a study's claims are tested too; their folders lie beside its own, or in reports/."""
+    beside = {name: study.folder.parent / name for name in study.evidence}
+    folders = {name: path if (path / "runs").is_dir() else REPORTS_DIR / name for name, path in beside.items()}
+    return [read(name, out=str(folder), check_data=False) for name, folder in folders.items()]
 
 
 def find(study: str) -> Path:

@@ -61,12 +61,18 @@ def build(study: plan.Study, strict: bool = False, assets: bool = False) -> Path
     Raises:
         IncompleteError: `strict`, and some run is not done; the report is built all the same.
         UserError: the folder cannot be written to, the report's notebook failed, or the page lacks a figure or has a
-            link that leads nowhere; an earlier page stays as it was.
+            link that leads nowhere; or there is no run to show, but a page that was built when there were some. An
+            earlier page stays as it was.
     """
     page = study.folder / "index.html"
     try:
         study.folder.mkdir(parents=True, exist_ok=True)
         found = entries(study)
+        if not finished(found) and (earlier := _shown_before(study.folder)):
+            raise UserError(
+                f"{page}: left as it is: it shows {earlier} runs, and none of them can be shown from what is here; "
+                "make the runs first, or use --out DIR"
+            )
         decode(found)
         notebook = execute(study)
         runs.write_aside(study.folder / "results.csv", results_csv(found))
@@ -99,6 +105,14 @@ def build(study: plan.Study, strict: bool = False, assets: bool = False) -> Path
     if strict and gaps:
         raise IncompleteError(f"{page}: built, but {len(gaps)} of {len(found)} runs are not done, first {gaps[0]}")
     return page
+
+
+def _shown_before(folder: Path) -> int:
+    """How many runs the page shows that is in a study's folder; 0 without one."""
+    try:
+        return json.loads((folder / "summary.json").read_bytes())["done"] * (folder / "index.html").is_file()
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def decode(found: Sequence[Entry]) -> None:
