@@ -160,7 +160,9 @@ def _fault(error: dict[str, Any], kind: type[Settings]) -> str:
     if error["type"] == "extra_forbidden":
         return f"unknown parameter {_short(name)}{nearest(name, kind.model_fields)}"
     if error["type"] == "missing":
-        return f"{name} is missing"
+        typed = [other for other in error["input"] if other not in kind.model_fields]
+        near = difflib.get_close_matches(name, typed, n=1)
+        return f"{name} is missing" + (f" (is {near[0]!r} a typing error?)" if near else "")
     message = error["msg"].removeprefix("Value error, ")
     if isinstance(error["input"], list):
         message += "; a list is a grid of runs, for study files only: `latent-report run FILE`"

@@ -83,6 +83,13 @@ def test_missing_settings_are_named():
         check({"notebook": "gan_mnist"}, "here")
 
 
+def test_a_missing_setting_is_found_under_a_name_like_it(settings):
+    values = settings("vae_mnist").model_dump() | {"widht": 64}
+    del values["width"]
+    with pytest.raises(UserError, match=r"width is missing \(is 'widht' a typing error\?\)"):
+        check(values, "here")
+
+
 def test_settings_of_another_model(settings):
     with pytest.raises(UserError, match="unknown parameter 'n_critic'"):
         settings("gan_mnist", n_critic=5)
