@@ -305,7 +305,7 @@ def _length(z: np.ndarray) -> str:
     """How long a latent is, beside the length of the prior's: far shorter or longer ones were never trained on."""
     size = z.shape[1]
     length, typical = (rounding.number(float(value)) for value in (np.linalg.norm(z), size**0.5))
-    others = f"<br>The other {size - SLIDERS} latents keep the values of the sample." if size > SLIDERS else ""
+    others = f"<br>The other {size - SLIDERS} latents keep their values." if size > SLIDERS else ""
     return f"|z| = {length}; samples of the prior have a length near √{size} = {typical}{others}"
 
 
