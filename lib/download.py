@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import platformdirs
 
+from lib import ownership
 from lib.npz import ARRAYS
 from lib.settings import DATASETS, UserError, in_one_line, nearest
 
@@ -125,6 +126,9 @@ def fetch(name: str, progress: bool = True) -> Path:
             by_hand = home / SOURCES[name].file
             source = by_hand if by_hand.is_file() else _download(name, aside, progress)
             if name == "cifar10":
+                record = path.with_suffix(".json")
+                if not ownership.is_ours(record, b'"arrays_sha256"'):
+                    raise UserError(f"dataset {name}: {record} is none of ours and would be lost: move it away")
                 source = _convert(source, aside)
                 os.replace(source.with_suffix(".json"), path.with_suffix(".json"))
             os.replace(source, path)

@@ -459,6 +459,15 @@ def test_cifar10_is_converted_from_its_archive(home, fake_cifar10):
     assert data.fingerprint("cifar10") == before
 
 
+def test_a_file_of_a_users_is_not_replaced_by_the_record(home, fake_cifar10):
+    (home / "cifar-10-python.tar.gz").write_bytes(fake_cifar10[0])
+    (home / "cifar10.json").write_text('{"mine": 1}')
+    with pytest.raises(UserError, match=r"cifar10\.json is none of ours and would be lost: move it away"):
+        data.fetch("cifar10")
+    assert (home / "cifar10.json").read_text() == '{"mine": 1}'
+    assert not (home / "cifar10.npz").exists()
+
+
 @pytest.mark.parametrize("spoil", ["arrays", "another archive", "no record", "a broken record"])
 def test_cifar10_of_unknown_origin_is_refused(home, fake_cifar10, monkeypatch, spoil):
     (home / "cifar-10-python.tar.gz").write_bytes(fake_cifar10[0])
