@@ -185,7 +185,7 @@ def evaluate(model, dataset, settings, say=print) -> dict[str, dict]:
     found["references"] = {name: _finite(marks) for name, marks in found["references"].items()}
     if absent := own.get("absent", {}) | card.absent:
         found["absent"] = absent
-    return Made(found, networks_digest(model.networks), settings)
+    return Made(found, networks_digest(model.networks), settings, dataset.record())
 
 
 def _finite(marks: dict[str, float]) -> dict[str, float]:

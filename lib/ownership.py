@@ -23,6 +23,7 @@ CHECKPOINT, PROGRESS, CLAIM, ERROR, KERNEL_LOG = (
     "error.txt",
     "kernel.log",
 )  # of a partial folder
+NETWORKS = ("encoder", "decoder", "generator", "discriminator", "critic")
 TOUR = "tour.npz"  # what a report shows of a run beyond what the run kept
 _PARTIAL_FILES = (*RUN_FILES, CHECKPOINT, PROGRESS, CLAIM, ERROR, KERNEL_LOG)
 # of a file that a process was writing when it died, as `runs.aside` names it
@@ -75,7 +76,9 @@ def may_replace(folder: Path) -> bool:
     """Whether a run may take this folder's place: there is none, it is empty, or it is provably a run's."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         return False
-    return not folder.exists() or not any(folder.iterdir()) or _is_run(folder) or _is_partial(folder)
+    if not folder.exists() or not any(folder.iterdir()) or _is_run(folder):
+        return True
+    return folder.name.endswith(".partial") and _is_partial(folder)  # elsewhere such files may be a user's own
 
 
 def _is_run(folder: Path) -> bool:
@@ -98,7 +101,7 @@ def _is_partial(folder: Path) -> bool:
     with suppress(OSError, ValueError, KeyError, TypeError):
         return "papermill" in json.loads((folder / "notebook.ipynb").read_bytes())["metadata"]
     known = {path.name for path in folder.iterdir()}
-    return folder.name.endswith(".partial") and known <= {ERROR, KERNEL_LOG, CHECKPOINT, PROGRESS}
+    return known <= {ERROR, KERNEL_LOG, CHECKPOINT, PROGRESS}
 
 
 def clear(folder: Path, keep: Iterable[str] = (), networks: bool = False) -> None:
@@ -111,7 +114,7 @@ def clear(folder: Path, keep: Iterable[str] = (), networks: bool = False) -> Non
     names = {*_PARTIAL_FILES, TOUR} - {*keep}
     found = [path for path in folder.iterdir() if path.name in names or _TEMPORARY.fullmatch(path.name)]
     if not networks and not (model := folder / "model").is_symlink():
-        found += model.glob("*.keras")
+        found += [model / f"{name}.keras" for name in NETWORKS]
     for path in found:
         if path.is_symlink() or path.is_file():
             path.unlink()

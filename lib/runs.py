@@ -362,6 +362,8 @@ class Run:
             raise UserError(
                 f"{self.name}: the model was not trained on these data: run the cells from `data.load` on again"
             )
+        if (scored := getattr(found, "dataset", None)) and scored != facts["dataset"]:
+            raise UserError(f"{self.name}: the numbers are of other data than the training: run the evaluation again")
         if "fit" not in self.seconds:
             raise UserError(
                 f"{self.name}: nothing has been trained since this run was opened: run the training cell first"

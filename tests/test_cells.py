@@ -162,6 +162,16 @@ def test_other_data_than_those_of_the_training(opened, npz):
         ours.run("model", "train")
 
 
+def test_numbers_of_other_data_are_not_recorded(opened, npz):
+    ours = opened().run_all()
+    own, ours.names["images"] = ours.names["images"], data.load(str(npz(train=300, name="other.npz")), 20)
+    ours.run("evaluate")
+    ours.names["images"] = own
+    with pytest.raises(UserError, match="the numbers are of other data than the training"):
+        ours.run("record")
+    ours.run("evaluate", "record")
+
+
 def test_a_broken_off_training_is_not_recorded_with_an_older_history(opened):
     ours = opened().run_all()
 

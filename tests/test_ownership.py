@@ -47,6 +47,19 @@ def networks(folder):
     (folder / "model" / "best.keras").write_text("mine")
 
 
+def a_papermill_notebook(folder):
+    """What a user's own papermill has left, with other things."""
+    folder.mkdir()
+    (folder / "notebook.ipynb").write_text('{"metadata": {"papermill": {}}}')
+    (folder / "log.txt").write_text("mine")
+
+
+def parameters(folder):
+    folder.mkdir()
+    (folder / "parameters.yaml").write_text("notebook: vae_mnist\nwidth: 8\n")
+    (folder / "log.txt").write_text("mine")
+
+
 def a_file(folder):
     folder.write_text("mine")
 
@@ -71,6 +84,15 @@ def test_a_folder_of_somebody_elses_is_refused_and_left_as_it_is(make, beside, t
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize("make", [a_papermill_notebook, parameters])
+def test_what_only_looks_like_a_run_is_refused_where_a_run_would_stand(make, tmp_path, settings):
+    make(tmp_path / "thesis")
+    before = contents(tmp_path)
+    with pytest.raises(UserError, match="was not written by a run"):
+        runs.Run(settings("gan_mnist", dataset="digits", output_dir=str(tmp_path / "thesis")))
+    assert contents(tmp_path) == before
+
+
 @pytest.mark.parametrize("where", [".", "..", "inside"])
 def test_the_current_folder_and_those_above_it_are_refused(where, tmp_path, settings, monkeypatch):
     (tmp_path / "inside").mkdir()
@@ -90,6 +112,7 @@ def test_a_new_an_empty_and_an_earlier_runs_folder_may_be_used(tmp_path, one):
 def test_what_else_lies_in_a_runs_folder_moves_along(one):
     (one.folder / "notes.txt").write_text("mine")
     (one.folder / "model" / "notes.txt").write_text("mine too")
+    (one.folder / "model" / "mine.keras").write_text("mine")
     partial = ownership.partial_of(one.folder)
     os.rename(one.folder, partial)
     synthetic.write(one)
@@ -108,6 +131,7 @@ def test_what_else_lies_in_a_runs_folder_moves_along(one):
         ".git-credentials": b"yours",
         "model/own.txt": b"yours",
     }
+    assert (one.folder / "model" / "mine.keras").read_text() == "mine"
     assert not (one.folder / ".result.json-abcd1234").exists()
     assert [path.name for path in one.folder.parent.iterdir()] == [one.name], "nothing is left beside it"
 
