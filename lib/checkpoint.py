@@ -57,6 +57,7 @@ class Checkpoint(keras.callbacks.Callback):
         for name in ("fit", "first_step"):
             self.run.seconds.pop(name, None)
         if not found:
+            self.run.continued = []
             self.run.begin_log()
             self.snapshots.epochs, self.snapshots.images = [], []
             self.begin(model, 0)
@@ -113,7 +114,7 @@ class Checkpoint(keras.callbacks.Callback):
             "history": self.history,
             "seconds": self.run.seconds.get("fit", 0.0) + now - self.start,
             "continued": self.run.continued,
-            "log": (self.run.partial / "log.txt").read_text(encoding="utf-8"),
+            "log": "".join(f"{line}\n" for line in self.run.lines),
         }
         runs.write_checkpoint(
             self.run.partial, facts, {**arrays, "grid_epochs": np.array(self.snapshots.epochs, int), "grids": grids}

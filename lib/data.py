@@ -77,6 +77,7 @@ class Dataset:
         sha256: of the arrays before the validation split: their names, types, shapes and bytes.
         canonical: these are exactly MNIST's arrays, or CIFAR-10 made from the published archive.
         class_names: None for a user's own file.
+        fingerprint: of what was read, as `fingerprint` gives it.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Dataset:
     sha256: str
     canonical: bool
     class_names: tuple[str, ...] | None
+    fingerprint: str = ""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -131,15 +133,19 @@ def load(name: str, validation: int = 5000) -> Dataset:
         validation: how many training images to set aside, drawn by a fixed seed; at most a tenth of them.
             0 trains on all.
 
+    Returns:
+        Arrays that cannot be written to: a record of a training names the dataset by what was read.
+
     Raises:
         UserError: unknown name, missing file without a network, a file that is corrupt or not what it should be.
     """
     raw = _arrays(name, download=True)
+    read = fingerprint(name)
     arrays = {key: _normal(key, array) for key, array in raw.items()}
     held = _held_out(len(arrays["x_train"]), validation)
     labels, digest = arrays.get("y_train"), _digest(arrays)
     known = name if name in DATASETS else REENCODED.get(digest, ("",))[0]
-    return Dataset(
+    found = Dataset(
         name=name if name in DATASETS else Path(name).name,
         x_train=arrays["x_train"][~held],
         y_train=None if labels is None else labels[~held],
@@ -150,7 +156,12 @@ def load(name: str, validation: int = 5000) -> Dataset:
         sha256=digest,
         canonical=name in SOURCES or _is_mnist(raw),
         class_names=BUILT_IN[known].class_names if known else None,
+        fingerprint=read,
     )
+    for value in vars(found).values():
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
+    return found
 
 
 def _held_out(count: int, validation: int) -> np.ndarray:

@@ -29,6 +29,7 @@ DARK = (
 )
 PIXELS_PER_INCH = 100  # CSS pixels
 STYLE = {
+    "text.usetex": False,  # a user's matplotlibrc may ask for LaTeX, which is not everywhere
     "font.family": "sans-serif",
     "font.size": 9,
     "axes.titlesize": 10,

@@ -5,6 +5,7 @@ what somebody else has put there. So a folder is taken only when it is new, empt
 we wrote are ever removed; and whatever else lies in a run's folder moves along.
 """
 
+import glob
 import json
 import os
 import re
@@ -55,10 +56,12 @@ def check_run_folder(folder: Path, what: str = "output_dir") -> None:
         what: how an error names the folder.
 
     Raises:
-        UserError: it is a file, a link, the current folder or above it, or it holds what no run wrote; the same of the
-            partial folder beside it.
+        UserError: it is the root, a file, a link, the current folder or above it, or it holds what no run wrote; the
+            same of the partial folder beside it.
     """
     expected = "expected a new folder, an empty one, or that of an earlier run"
+    if folder == folder.parent or folder.name.endswith(".partial"):
+        raise UserError(f"{what} {folder}: a run cannot be made under this name; {expected}")
     for path in (folder, partial_of(folder)):
         if path.is_symlink():
             raise UserError(f"{what} {path}: is a link; name the folder itself")
@@ -136,18 +139,30 @@ def replace(partial: Path, folder: Path) -> None:
     Raises:
         UserError: something stands there that is no run's.
     """
+    recover(folder)
     if not may_replace(folder):
         raise UserError(f"{folder}: holds files that no run wrote; the finished run is in {partial}")
     if not folder.exists():
         os.rename(partial, folder)
         return
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:50]}-old-"))
-    os.rename(folder, aside / "run")
+    os.rename(folder, aside / folder.name)
     os.rename(partial, folder)
-    clear(aside / "run")
-    _move_into(aside / "run", folder)
-    with suppress(OSError):  # something has no place in the new folder, and stays here
-        aside.rmdir()
+    recover(folder)
+
+
+def recover(folder: Path) -> None:
+    """Brings back what lay in an earlier run's folder: the last step of `replace`, or of one that was killed."""
+    for aside in folder.parent.glob(f".{glob.escape(folder.name[:50])}-old-????????"):
+        if not (earlier := aside / folder.name).is_dir():
+            continue
+        if folder.exists():
+            clear(earlier)
+            _move_into(earlier, folder)
+        else:
+            os.rename(earlier, folder)
+        with suppress(OSError):  # something has no place in the new folder, and stays here
+            aside.rmdir()
 
 
 def _move_into(source: Path, target: Path) -> None:

@@ -218,8 +218,8 @@ class Run:
     def __init__(self, settings: Settings):
         self.settings = settings
         self._place()
-        self.partial = partial_of(self.folder)
         ownership.check_run_folder(self.folder)
+        self.partial = partial_of(self.folder)
         self.process_start = psutil.Process().create_time()
         self.seconds = {"start": time.time() - self.process_start}
         if settings.dataset in data.SOURCES:
@@ -263,12 +263,26 @@ class Run:
             raise UserError(
                 f"{self.name}: {words}, since this run was opened: run the cell of `runs.Run(settings)` again"
             )
-        count = min(settings.validation, (len(dataset.x_train) + len(dataset.x_validation)) // 10)
-        if dataset.name != Path(settings.dataset).name or len(dataset.x_validation) != count:
+        if self.planned_epochs:
             raise UserError(
-                f"{self.name}: the settings ask for dataset {settings.dataset} with {count} validation images, but "
-                f"{dataset.name} with {len(dataset.x_validation)} is loaded: run the cell of `data.load` again"
+                f"{self.name}: its training was stopped, and is recorded so: run the cell of `runs.Run(settings)` again"
             )
+        if data.fingerprint(settings.dataset) != self.key["data"]:
+            raise UserError(
+                f"{self.name}: {settings.dataset} has changed since this run was opened: run the cells from "
+                "`runs.Run(settings)` on again"
+            )
+        whole = data.header(settings.dataset)[0]
+        held, count = min(settings.validation, whole // 10), len(dataset.x_train) + len(dataset.x_validation)
+        same = dataset.fingerprint == self.key["data"] and count == whole
+        if not same or len(dataset.x_validation) != held:
+            raise UserError(
+                f"{self.name}: the settings ask for dataset {settings.dataset} with {whole - held} training and {held} "
+                f"validation images, but {'' if same else 'another '}{dataset.name} with {len(dataset.x_train)} and "
+                f"{len(dataset.x_validation)} is loaded: run the cell of `data.load` again"
+            )
+        claim(self.folder)  # a finished run may have been put in its place since
+        self._open()
 
     @contextmanager
     def clock(self, name: str):
@@ -592,6 +606,7 @@ def claim(folder: Path, patience: float = 0.0) -> None:
     """
     partial, deadline = partial_of(folder), time.monotonic() + patience
     partial.mkdir(parents=True, exist_ok=True)
+    ownership.recover(folder)
     while owner := alive(partial):
         if owner["host"] == HOST and owner["pid"] in _line_of_descent():
             return

@@ -65,12 +65,13 @@ def images(count, channels=1, side=8, seed=0):
 def npz(tmp_path):
     """A function that writes a small dataset file and returns its path."""
 
-    def made(channels=1, side=8, train=200, name="tiny.npz"):
+    def made(channels=1, side=8, train=200, name="tiny.npz", seed=0):
         path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
         labels = np.arange(train) % 10
         np.savez(
             path,
-            x_train=images(train, channels, side),
+            x_train=images(train, channels, side, seed=seed),
             y_train=labels,
             x_test=images(60, channels, side, seed=1),
             y_test=labels[:60],

@@ -1,6 +1,7 @@
 """A notebook's cells run twice, partly and out of order: the record says what was trained, or a cell refuses."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -172,6 +173,35 @@ def test_numbers_of_other_data_are_not_recorded(opened, npz):
     ours.run("evaluate", "record")
 
 
+def test_data_of_the_same_name_from_another_file_are_not_trained_on(opened, npz):
+    ours = opened().run_all().run("run", "model")
+    ours.names["images"] = data.load(str(npz(seed=1, name="elsewhere/tiny.npz")), 20)
+    with pytest.raises(UserError, match=r"but another tiny\.npz .* is loaded: run the cell of `data\.load` again"):
+        ours.run("train")
+    ours.run("data")
+    with pytest.raises(ValueError, match="read-only"):
+        ours.names["images"].x_train[0] = 0
+    ours.names["images"] = replace(ours.names["images"], x_train=ours.names["images"].x_train[:100])
+    with pytest.raises(UserError, match=r"but another tiny\.npz with 100 and 20 is loaded"):
+        ours.run("train")
+
+
+def test_data_that_have_changed_since_the_run_was_opened_are_not_trained_on(opened, npz):
+    ours = opened().run_all().run("run", "model")
+    npz(seed=1)
+    with pytest.raises(UserError, match=r"tiny\.npz has changed since this run was opened"):
+        ours.run("train")
+    assert ours.run("run", "data", "model", "train", "samples", "evaluate", "record").recorded()
+
+
+def test_after_the_record_the_training_opens_its_folder_again(opened):
+    ours = opened().run_all().run("model", "train")
+    assert runs.alive(ours.names["run"].partial), "no other process may take it"
+    ours.run("samples", "evaluate", "record")
+    assert ours.recorded() == (8, 2, 2, "tiny.npz")
+    assert runs.read_result(ours.folder)["continued_after"] == []
+
+
 def test_a_broken_off_training_is_not_recorded_with_an_older_history(opened):
     ours = opened().run_all()
 
@@ -209,6 +239,9 @@ def test_a_training_that_was_stopped_is_recorded_with_its_length(opened, tmp_pat
     )
     assert result["planned_epochs"] == 5
     assert [path.name for path in ours.folder.parent.iterdir()] == [ours.folder.name]
+    ours.names["settings"] = ours.names["settings"].model_copy(update={"epochs": 3})
+    with pytest.raises(UserError, match=r"its training was stopped, and is recorded so"):
+        ours.run("model", "train")
     planned = ours.names["settings"].model_copy(update={"epochs": 3})
     assert runs.outdated(result, planned) == "settings.planned_epochs: 5 -> None", "a whole run of 3 is another one"
     made_here = plan.read(str(tmp_path / "reports" / "notebooks"), check_data=False)

@@ -97,7 +97,7 @@ def kept(settings, npz, tmp_path):
 def test_a_checkpoint_of_another_training_key_does_not_count(kept):
     run, ours = kept
     assert runs.read_checkpoint(run.partial, run.key)[0]["epoch"] == 1
-    other = run.key | {"data": "other"}
+    other = run.key | {"notebook": "other"}
     assert runs.read_checkpoint(run.partial, other) is None
     assert trained(ours, pause=1e9, key=other)[0].continued == []
 

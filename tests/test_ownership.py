@@ -103,6 +103,13 @@ def test_the_current_folder_and_those_above_it_are_refused(where, tmp_path, sett
     assert list((tmp_path / "inside").iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["/", "one.partial"])
+def test_a_run_cannot_be_made_under_every_name(name, tmp_path, settings):
+    with pytest.raises(UserError, match="a run cannot be made under this name"):
+        runs.Run(settings("gan_mnist", dataset="digits", output_dir=str(tmp_path / name)))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_new_an_empty_and_an_earlier_runs_folder_may_be_used(tmp_path, one):
     (tmp_path / "empty").mkdir()
     for folder in (tmp_path / "new", tmp_path / "empty", one.folder):
@@ -133,6 +140,38 @@ def test_what_else_lies_in_a_runs_folder_moves_along(one):
     }
     assert (one.folder / "model" / "mine.keras").read_text() == "mine"
     assert not (one.folder / ".result.json-abcd1234").exists()
+    assert [path.name for path in one.folder.parent.iterdir()] == [one.name], "nothing is left beside it"
+
+
+@pytest.mark.parametrize("renames", [1, 2])
+def test_a_run_that_is_killed_while_it_takes_its_place_loses_nothing(renames, one, monkeypatch):
+    """Nor does it when the study has other runs whose names begin alike."""
+    partial = ownership.partial_of(one.folder)
+    os.rename(one.folder, partial)
+    synthetic.write(one)
+    (one.folder / "notes.txt").write_text("mine")
+    left, rename = [True] * renames, os.rename
+
+    def killed(*paths):
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+        rename(*paths)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            runs.commit(one.folder)
+    assert not (one.folder / "notes.txt").exists()
+    ownership.recover(one.folder.with_name(one.folder.name + "-epochs3"))
+    if renames == 1:
+        os.utime(partial / "notebook.ipynb", (1, 1))
+        runs.settle(one.folder)  # as `status` does
+    else:
+        runs.claim(one.folder)  # as the next attempt does
+        ownership.remove(partial)
+    assert (one.folder / "notes.txt").read_text() == "mine"
+    assert runs.current(one.folder, one.settings)
     assert [path.name for path in one.folder.parent.iterdir()] == [one.name], "nothing is left beside it"
 
 

@@ -24,7 +24,7 @@ from typing import Any
 import nbformat
 import psutil
 
-from lib import runs, tour
+from lib import ownership, runs, tour
 from lib.settings import UserError
 from lib.study import claims, html, kernel, plan
 from lib.study.writeup import (
@@ -68,6 +68,8 @@ def build(study: plan.Study, strict: bool = False, assets: bool = False) -> Path
     try:
         study.folder.mkdir(parents=True, exist_ok=True)
         found = entries(study)
+        pages = [*(f"{one.name}.html" for one in found), "estimators.html"]
+        ownership.check_study_folder(study.folder, pages)  # also what came there while the runs were made
         if not finished(found) and (earlier := _shown_before(study.folder)):
             raise UserError(
                 f"{page}: left as it is: it shows {earlier} runs, and none of them can be shown from what is here; "
@@ -199,8 +201,11 @@ def landing(folder: Path) -> Path:
         "display_data", {"text/html": f'<div class="report">{parts().landing(studies, WRITE_UP)}</div>'}
     )
     notebook.cells = [nbformat.v4.new_code_cell(outputs=[output])]
-    runs.write_aside(folder / "index.html", html.render(notebook, "Studies", code=False))
-    return folder / "index.html"
+    page = folder / "index.html"
+    if not ownership.is_ours(page, ownership.STUDY_FILES["index.html"]):
+        raise UserError(f"{page}: was not written by a study and would be lost: move it away")
+    runs.write_aside(page, html.render(notebook, "Studies", code=False))
+    return page
 
 
 def execute(study: plan.Study) -> nbformat.NotebookNode:
