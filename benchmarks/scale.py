@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import synthetic  # noqa: E402
 
-from lib import runs  # noqa: E402
+from lib import keys, runs  # noqa: E402
 from lib.study import plan  # noqa: E402
 
 COMMANDS = {"status": ["status"], "report": ["report"], "unchanged run": ["run"]}  # in this order
@@ -67,7 +67,7 @@ def main() -> None:
                 "csv_rows": table.read_text().count("\n") - 1,
                 "page_mib": round(page.stat().st_size / 2**20, 1),
             }
-    result = {"measured": time.strftime("%Y-%m-%d"), "versions": runs.versions(), "rows": rows}
+    result = {"measured": time.strftime("%Y-%m-%d"), "versions": keys.versions(), "rows": rows}
     runs.write_aside(ROOT / "benchmarks" / "results" / "scale.json", json.dumps(result, indent=1) + "\n")
 
 

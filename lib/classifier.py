@@ -15,7 +15,7 @@ import numpy as np
 from lib.backend import keras, tf, untuned  # isort: skip  before anything of Keras
 from keras import layers
 
-from lib import estimates, runs
+from lib import estimates, keys, runs
 
 FEATURES = 64
 SEED = 1
@@ -52,7 +52,7 @@ def classifier(dataset, say: Callable[[str], None] = print) -> Classifier:
         say(f"training the classifier whose features score {dataset.name}: once for this dataset, then it is kept")
         _train(dataset, folder)
 
-    key = {"data": dataset.sha256, "sources": runs.module_digests(["classifier"]), "versions": runs.versions()}
+    key = {"data": dataset.sha256, "sources": keys.module_digests(["classifier"]), "versions": keys.versions()}
     folder = runs.cached(f"classifier-{dataset.name}", key, make)
     about = json.loads((folder / "about.json").read_bytes())
     return Classifier(keras.models.load_model(folder / "classifier.keras", compile=False), about["accuracy"])

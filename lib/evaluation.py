@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy import special
 
-from lib import data, estimates, networks, runs
+from lib import data, estimates, keys, networks, runs
 from lib.backend import keras, tf, untuned
 from lib.estimates import parts
 from lib.models import GAN, VAE, WGAN, build, discriminator_loss, emd_estimate, jsd_estimate, unit_range
@@ -198,7 +198,7 @@ def score_again(folder: Path, settings) -> None:
     found = evaluate(load(settings, dataset.shape, folder), dataset, settings, say=lambda line: None)
     earlier = {name: value for name, value in runs.read_result(folder).items() if name != "absent"}
     result = earlier | found | {"evaluated": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-    result["keys"]["evaluation"] = runs.evaluation_key(settings)
+    result["keys"]["evaluation"] = keys.evaluation_key(settings)
     runs.write_result(folder, result)
 
 
@@ -333,7 +333,7 @@ def gan_numbers(model: GAN, dataset, settings) -> dict[str, dict]:
         found = {name: fresh_jsd(judge, test, images) for name, images in others.items()}
         (folder / "references.json").write_text(json.dumps(found), encoding="utf-8")
 
-    layers = runs.module_digests(["models", "networks"])
+    layers = keys.module_digests(["models", "networks"])
     key = cache_key(dataset) | {"network": settings.network, "layers": layers}
     folder = runs.cached(f"fresh-{dataset.name}", key, make)
     own["metrics"]["jsd_fresh"] = fresh_jsd(judge, test, decode(model, latents(count, model.latent_dim)))

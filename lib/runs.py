@@ -6,10 +6,8 @@ ended, so the rename is left to whoever looks next (`latent-report run`, `status
 written into the folder, done by the record cell.
 """
 
-import ast
 import csv
 import hashlib
-import importlib.metadata
 import io
 import json
 import math
@@ -22,26 +20,19 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 
 import psutil
 import yaml
 from filelock import FileLock
 
-from lib import data, ownership
+from lib import data, keys, ownership
 from lib.ownership import CHECKPOINT, CLAIM, ERROR, PROGRESS, partial_of
 from lib.provenance import Made, networks_digest, unlike
-from lib.settings import Settings, UserError, check_images, notebook_defaults
+from lib.settings import NOTEBOOK_DIR, ROOT, Settings, UserError, check_images, notebook_defaults
 
-ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOK_DIR = ROOT / "notebooks"
-TRAINING_SOURCES = ("backend", "checkpoint", "data", "generated", "networks", "models", "training")
-EVALUATION_SETTINGS = ("importance_samples",)
-EVALUATION_SOURCES = ("estimates", "classifier", "scorecard", "evaluation")
-PACKAGES = ("keras", "numpy", "pillow", "scikit-learn", "scipy", "tensorflow")
 FILES = ownership.RUN_FILES
 HEARTBEAT_SECONDS = 10.0  # between two signs of life of a run's process
 HOST = platform.node()
@@ -63,83 +54,6 @@ def run_name(settings: dict, defaults: dict) -> str:
             text = Path(value).stem if name == "dataset" else str(value)
             parts.append(name + re.sub(r"[^\w.+-]+", "_", text)[:40])
     return "-".join(parts)
-
-
-def source_digest(source: str) -> str:
-    """sha256 of Python source by its syntax tree, without comments and docstrings: only what runs counts."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
-            node, clean=False
-        ):
-            node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-
-
-def code_cells(notebook: dict) -> list[dict]:
-    """A notebook's code cells that hold any code."""
-    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
-
-
-def training_key(settings: Settings, fingerprint: str) -> dict:
-    """What the trained networks depend on; runs with another one are stale.
-
-    Args:
-        fingerprint: of the dataset, as `data.fingerprint` gives it.
-
-    Returns:
-        Parts by name, so that a difference can be named: settings, data, notebook, source files, package versions.
-    """
-    return {
-        "settings": settings.model_dump(exclude={"output_dir", "dataset", *EVALUATION_SETTINGS}),
-        "data": fingerprint,
-        "notebook": notebook_digest(settings.notebook),
-        "sources": module_digests(TRAINING_SOURCES),
-        "versions": versions(),
-    }
-
-
-def evaluation_key(settings: Settings) -> dict:
-    """What the numbers depend on beside the networks: another one, and only the numbers are computed anew."""
-    chosen = settings.model_dump(include=set(EVALUATION_SETTINGS))
-    return {"settings": chosen, "sources": module_digests(EVALUATION_SOURCES)}
-
-
-def module_digests(names: Iterable[str]) -> dict[str, str]:
-    """source_digest of modules of lib, by name."""
-    return {name: _module_digest(name) for name in names}
-
-
-@cache
-def versions() -> dict[str, str]:
-    """The installed versions of the packages that shape a run's numbers."""
-    return {name: importlib.metadata.version(name) for name in PACKAGES}
-
-
-def difference(old: dict, new: dict, prefix: str = "") -> str:
-    """The first difference of two keys in words, for example 'settings.epochs: 5 -> 10'; '' when they are equal."""
-    for name in sorted(old.keys() | new.keys()):
-        before, after = old.get(name), new.get(name)
-        if isinstance(before, dict) and isinstance(after, dict):
-            if found := difference(before, after, f"{prefix}{name}."):
-                return found
-        elif before != after:
-            digests = all(isinstance(value, str) and len(value) == 64 for value in (before, after))
-            return f"{prefix}{name} changed" if digests else f"{prefix}{name}: {before} -> {after}"
-    return ""
-
-
-@cache  # of a process: one command sees one state of the sources
-def notebook_digest(name: str) -> str:
-    """source_digest of a notebook's code cells but for its parameters."""
-    notebook = json.loads((NOTEBOOK_DIR / f"{name}.ipynb").read_text(encoding="utf-8"))
-    cells = [cell for cell in code_cells(notebook) if "parameters" not in cell["metadata"].get("tags", ())]
-    return source_digest("\n".join("".join(cell["source"]) for cell in cells))
-
-
-@cache
-def _module_digest(name: str) -> str:
-    return source_digest((ROOT / "lib" / f"{name}.py").read_text(encoding="utf-8"))
 
 
 # ---- writing -------------------------------------------------------------------------------------
@@ -225,7 +139,7 @@ class Run:
         if settings.dataset in data.SOURCES:
             data.fetch(settings.dataset)  # a no-op when it is there
         check_images(settings, *data.header(settings.dataset), self.name)
-        self.key = training_key(settings, data.fingerprint(settings.dataset))
+        self.key = keys.training_key(settings, data.fingerprint(settings.dataset))
         self.continued: list[int] = []  # epochs after which a checkpoint took over
         self.planned_epochs = 0  # of a training that was stopped
         self.lines: list[str] = []  # of the log
@@ -386,7 +300,7 @@ class Run:
         result = {
             "run": self.name,
             "notebook": self.settings.notebook,
-            "keys": {"training": self.key, "evaluation": evaluation_key(self.settings)},
+            "keys": {"training": self.key, "evaluation": keys.evaluation_key(self.settings)},
             "settings": self.settings.model_dump(exclude={"output_dir"}),
             **planned,
             **facts,
@@ -399,7 +313,7 @@ class Run:
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
             "python": platform.python_version(),
-            "versions": versions(),
+            "versions": keys.versions(),
         }
         write_result(self.partial, result)
         notebook = self.partial / "notebook.ipynb"
@@ -496,7 +410,7 @@ def _fault(folder: Path, published: bool = False, notebook: bool = True) -> str:
 
 def _unfinished(notebook: dict) -> str:
     """Why an executed notebook does not count as such; '' when it does."""
-    cells = code_cells(notebook)
+    cells = keys.code_cells(notebook)
     if not notebook["metadata"].get("papermill", {}).get("end_time"):
         return "notebook.ipynb was not executed to its end"
     if any(cell.get("execution_count") is None for cell in cells):
@@ -526,7 +440,9 @@ def state(folder: Path, settings: Settings, as_found: bool = False) -> tuple[str
     if stale == "" and published(folder):
         return "published", "its notebook and networks are not here"
     if stale == "":
-        unscored = difference(read_result(folder)["keys"]["evaluation"], evaluation_key(settings), "evaluation ")
+        unscored = keys.difference(
+            read_result(folder)["keys"]["evaluation"], keys.evaluation_key(settings), "evaluation "
+        )
         return ("unscored", unscored) if unscored else ("done", "")
     if cause := _cause(partial):
         return "failed", cause
@@ -543,7 +459,7 @@ def _cause(partial: Path) -> str:
     except OSError:
         pass
     try:
-        cells = code_cells(json.loads((partial / "notebook.ipynb").read_bytes()))
+        cells = keys.code_cells(json.loads((partial / "notebook.ipynb").read_bytes()))
         found = [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
         return " ".join(f"{found[0]['ename']}: {found[0]['evalue']}".split()) if found else ""
     except (OSError, ValueError, KeyError, TypeError):
@@ -577,7 +493,7 @@ def outdated(result: dict, settings: Settings, as_found: bool = False) -> str:
         fingerprint = data.fingerprint(settings.dataset)
     except UserError:
         fingerprint = trained.get("data")
-    return difference(trained, training_key(settings, fingerprint))
+    return keys.difference(trained, keys.training_key(settings, fingerprint))
 
 
 def duration(seconds: float) -> str:
@@ -702,7 +618,7 @@ def read_checkpoint(partial: Path, key: dict) -> tuple[dict, dict] | None:
     try:
         with np.load(partial / CHECKPOINT, allow_pickle=False) as file:
             facts = json.loads(file["facts"].tobytes())
-            if difference(facts["key"], key):
+            if keys.difference(facts["key"], key):
                 return None
             return facts, {name: file[name] for name in file.files if name != "facts"}
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib import estimates, runs
+from lib import estimates, keys, runs
 from lib.backend import keras
 from lib.classifier import classifier
 from lib.estimates import parts
@@ -146,8 +146,8 @@ def digest(network: keras.Model) -> str:
 
 def cache_key(dataset) -> dict:
     """What is computed once for a dataset depends on."""
-    sources = runs.module_digests(runs.EVALUATION_SOURCES)
-    return {"data": dataset.sha256, "sources": sources, "versions": runs.versions()}
+    sources = keys.module_digests(keys.EVALUATION_SOURCES)
+    return {"data": dataset.sha256, "sources": sources, "versions": keys.versions()}
 
 
 def principal_components(points: np.ndarray, count: int) -> dict[str, np.ndarray]:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOK_DIR = ROOT / "notebooks"
 NOTEBOOKS = ("vae_mnist", "vae_cifar10", "gan_mnist", "gan_cifar10", "wgan_mnist", "wgan_cifar10")
 DATASETS = ("mnist", "cifar10", "digits", "shapes")
 

@@ -6,7 +6,7 @@ import nbformat
 import numpy as np
 import yaml
 
-from lib import data, runs
+from lib import data, keys, runs
 from lib.study import plan
 
 NETWORKS = {"vae": ("encoder", "decoder"), "gan": ("generator", "discriminator"), "wgan": ("generator", "critic")}
@@ -65,12 +65,12 @@ def write(run: plan.PlannedRun, canonical: bool = False, labels: bool = True, re
 
 def result(run, shape, layers, rng, canonical, labels, metrics) -> dict:
     settings = run.settings
-    key = runs.training_key(settings, data.fingerprint(settings.dataset))
+    key = keys.training_key(settings, data.fingerprint(settings.dataset))
     numbers = scores(settings, rng, labels) | metrics
     return {
         "run": run.name,
         "notebook": settings.notebook,
-        "keys": {"training": key, "evaluation": runs.evaluation_key(settings)},
+        "keys": {"training": key, "evaluation": keys.evaluation_key(settings)},
         "settings": settings.model_dump(exclude={"output_dir"}),
         "dataset": {
             "name": settings.dataset,
@@ -98,7 +98,7 @@ def result(run, shape, layers, rng, canonical, labels, metrics) -> dict:
         },
         "finished": "2026-01-01T00:00:00+0000",
         "machine": "Linux x86_64, 2 cores, Python 3.11",
-        "versions": runs.versions(),
+        "versions": keys.versions(),
     }
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from lib import runs
+from lib import keys, runs
 from lib.settings import NOTEBOOKS, SETTINGS_OF
 
 PAPERMILL = [sys.executable, "-m", "papermill", "--no-progress-bar"]
@@ -22,7 +22,7 @@ def cells(notebook):
 def sources(notebook, with_parameters=False):
     return [
         "".join(cell["source"])
-        for cell in runs.code_cells({"cells": cells(notebook)})
+        for cell in keys.code_cells({"cells": cells(notebook)})
         if with_parameters or "parameters" not in cell["metadata"].get("tags", ())
     ]
 
@@ -95,7 +95,7 @@ def test_plain_papermill_from_another_folder(notebook, tmp_path, npz):
     assert "epoch 1/1" in (folder / "log.txt").read_text()
     executed = json.loads((tmp_path / "out.ipynb").read_text())
     assert "widgets" not in executed["metadata"]
-    streams = [o for cell in runs.code_cells(executed) for o in cell["outputs"] if o["output_type"] == "stream"]
+    streams = [o for cell in keys.code_cells(executed) for o in cell["outputs"] if o["output_type"] == "stream"]
     assert {o["name"] for o in streams} == {"stdout"}, "no noise of TensorFlow's"
     said = "".join("".join(o["text"]) for o in streams).splitlines()
     assert all(line.startswith(("epoch 1/1", "training the classifier", "scoring real")) for line in said), said

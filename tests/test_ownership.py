@@ -8,7 +8,7 @@ import sys
 import pytest
 import synthetic
 
-from lib import ownership, runs
+from lib import keys, ownership, runs
 from lib.__main__ import main
 from lib.settings import UserError
 from lib.study import batch, plan
@@ -269,5 +269,5 @@ def test_plain_papermill_refuses_before_training(tmp_path):
     assert "thesis: holds precious.txt, which was not written by a run" in line
     assert (tmp_path / "thesis" / "precious.txt").read_text() == "mine"
     executed = json.loads((tmp_path / "out.ipynb").read_text())
-    trained = [cell for cell in runs.code_cells(executed) if "training.train(" in "".join(cell["source"])]
+    trained = [cell for cell in keys.code_cells(executed) if "training.train(" in "".join(cell["source"])]
     assert trained[0]["execution_count"] is None

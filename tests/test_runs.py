@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from lib import runs
+from lib import keys, runs
 from lib.settings import UserError
 
 NOTHING = {"metrics": {}}
@@ -17,20 +17,20 @@ NOTHING = {"metrics": {}}
 def test_source_digest_sees_only_what_runs():
     plain = "def f(x):\n    return x + 1\n"
     dressed = '"""Module."""\n\n# why\ndef f(x):\n    """Doc."""\n    return x + 1  # more\n'
-    assert runs.source_digest(plain) == runs.source_digest(dressed)
-    assert runs.source_digest(plain) != runs.source_digest(plain.replace("1", "2"))
+    assert keys.source_digest(plain) == keys.source_digest(dressed)
+    assert keys.source_digest(plain) != keys.source_digest(plain.replace("1", "2"))
 
 
 def test_training_key_parts(settings, monkeypatch):
-    base = runs.training_key(settings("vae_mnist"), "data")
-    assert runs.difference(base, runs.training_key(settings("vae_mnist", output_dir="elsewhere"), "data")) == ""
+    base = keys.training_key(settings("vae_mnist"), "data")
+    assert keys.difference(base, keys.training_key(settings("vae_mnist", output_dir="elsewhere"), "data")) == ""
     assert (
-        runs.difference(base, runs.training_key(settings("vae_mnist", epochs=3), "data")) == "settings.epochs: 50 -> 3"
+        keys.difference(base, keys.training_key(settings("vae_mnist", epochs=3), "data")) == "settings.epochs: 50 -> 3"
     )
-    assert runs.difference(base, runs.training_key(settings("vae_mnist"), "other")).startswith("data: ")
-    assert base["notebook"] != runs.training_key(settings("gan_mnist"), "data")["notebook"]
-    monkeypatch.setattr(runs, "_module_digest", lambda name: "a" * 64)
-    assert runs.difference(base, runs.training_key(settings("vae_mnist"), "data")) == "sources.backend changed"
+    assert keys.difference(base, keys.training_key(settings("vae_mnist"), "other")).startswith("data: ")
+    assert base["notebook"] != keys.training_key(settings("gan_mnist"), "data")["notebook"]
+    monkeypatch.setattr(keys, "_module_digest", lambda name: "a" * 64)
+    assert keys.difference(base, keys.training_key(settings("vae_mnist"), "data")) == "sources.backend changed"
 
 
 def test_write_aside_leaves_the_old_file_when_writing_fails(tmp_path, monkeypatch):
@@ -120,9 +120,9 @@ def test_state_names_what_changed(made, settings, monkeypatch):
     assert _state(folder, ours) == ("stale", "data: digits -> other")
     monkeypatch.setattr(runs.data, "fingerprint", lambda name: (_ for _ in ()).throw(UserError("not there")))
     assert _state(folder, ours) == ("done", "")
-    key = runs.evaluation_key(ours)
+    key = keys.evaluation_key(ours)
     key["sources"]["evaluation"] = "b" * 64
-    monkeypatch.setattr(runs, "evaluation_key", lambda _: key)
+    monkeypatch.setattr(keys, "evaluation_key", lambda _: key)
     assert _state(folder, ours) == ("unscored", "evaluation sources.evaluation changed")
 
 

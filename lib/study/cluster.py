@@ -4,7 +4,7 @@ import os
 from collections import defaultdict
 from contextlib import contextmanager
 
-from lib import data, runs
+from lib import data, keys, runs
 from lib.settings import UserError
 from lib.study.plan import Study
 from lib.study.worker import Lease
@@ -65,8 +65,8 @@ def look(lease: Lease, datasets: list[str]) -> dict:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "sees": lease.held(),
         "folder": str(lease.path.parent),
-        "sources": runs.module_digests((*runs.TRAINING_SOURCES, *runs.EVALUATION_SOURCES)),
-        "versions": runs.versions(),
+        "sources": keys.module_digests((*keys.TRAINING_SOURCES, *keys.EVALUATION_SOURCES)),
+        "versions": keys.versions(),
         "data": fingerprints,
     }
 
@@ -79,5 +79,5 @@ def _compare(found: dict[str, dict], here: dict) -> None:
                 f"{where}: does not see {here['folder']}; a file system that all share is needed, use --out"
             )
         for part in ("sources", "versions", "data"):
-            if differs := runs.difference(here[part], there[part]):
+            if differs := keys.difference(here[part], there[part]):
                 raise UserError(f"{where}: its {part} differ from this machine's: {differs}")

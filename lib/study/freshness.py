@@ -5,7 +5,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from lib import runs
+from lib import keys, runs
 from lib.study.plan import Study, evidence
 
 SHOWN = ("result.json", "notebook.ipynb", "history.csv", "samples.npz")
@@ -24,7 +24,7 @@ def key(study: Study) -> dict:
         "runs": [[_stamp(run.folder / name) for name in SHOWN] for run in study.runs],
         "evidence": [[_stamp(run.folder / "result.json") for run in other.runs] for other in evidence(study)],
         "failed": [_stamp(runs.partial_of(run.folder) / runs.ERROR) for run in study.runs],
-        "versions": runs.versions(),
+        "versions": keys.versions(),
     }
 
 

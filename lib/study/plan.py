@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from lib import data, runs
+from lib import data, keys, runs
 from lib.settings import (
     NOTEBOOKS,
     SETTINGS_OF,
@@ -463,7 +463,7 @@ def _planned(where: str, values: dict, base: dict, folder: Path) -> PlannedRun:
 def _same(path: Path, first: str, one: PlannedRun, second: str, other: PlannedRun) -> None:
     """The same setting twice is one run; two settings with one name would share a folder."""
     if one != other:
-        differ = runs.difference(one.settings.model_dump(), other.settings.model_dump())
+        differ = keys.difference(one.settings.model_dump(), other.settings.model_dump())
         both = f"{first} and {second}" if first != second else first
         raise UserError(f"{path}: {both}: two different runs would be called {one.name} ({differ}); rename a file")
 

@@ -24,7 +24,7 @@ from typing import Any
 import nbformat
 import psutil
 
-from lib import ownership, runs, tour
+from lib import keys, ownership, runs, tour
 from lib.settings import UserError
 from lib.study import claims, html, kernel, plan
 from lib.study.writeup import (
@@ -257,9 +257,9 @@ def write_notebook(one: Entry, folder: Path) -> None:
 def write_self_test(folder: Path) -> None:
     """estimators.ipynb as a page beside the runs' notebooks; executed once for each state of what it tests."""
     key = {
-        "notebook": runs.notebook_digest("estimators"),
-        "sources": runs.module_digests((*runs.EVALUATION_SOURCES, "models")),
-        "versions": runs.versions(),
+        "notebook": keys.notebook_digest("estimators"),
+        "sources": keys.module_digests((*keys.EVALUATION_SOURCES, "models")),
+        "versions": keys.versions(),
     }
 
     def make(aside: Path) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from lib import figures, runs, tour
+from lib import figures, keys, runs, tour
 from lib.rounding import decimals, mean_and_deviation, number, spread
 from lib.settings import NOTEBOOKS, UserError, notebook_defaults
 from lib.study import claims, plan
@@ -94,7 +94,7 @@ OPTIMIZERS = {"vae": "Adam", "gan": "Adam", "clip": "RMSprop", "gp": "Adam"}
 CURVES = {"vae": ("loss", "nats per image"), "gan": ("jsd", "nats"), "wgan": ("emd", "critic's own units")}
 LEFT_OPEN = {10: ("width", "width"), 12: ("width", "width")}  # what the write-up does not say: figure, words, setting
 LEFT_OPEN |= {15: ("latent dimension", "latent_dim"), 17: ("latent dimension", "latent_dim")}
-VERSIONS = ("Python", *runs.PACKAGES)
+VERSIONS = ("Python", *keys.PACKAGES)
 GALLERY = 36  # images; the first 36 samples come from the fixed latents
 
 
@@ -201,7 +201,7 @@ def same_work(cause: str, result: dict, settings) -> bool:
     Args:
         cause: names the first difference of the keys, in which the data come first.
     """
-    excluded = {"output_dir", "dataset", *runs.EVALUATION_SETTINGS}
+    excluded = {"output_dir", "dataset", *keys.EVALUATION_SETTINGS}
     planned = settings.model_dump(exclude=excluded)
     had = notebook_defaults(runs.NOTEBOOK_DIR / f"{settings.notebook}.ipynb") | result["settings"]
     trained = {name: value for name, value in had.items() if name not in excluded}
