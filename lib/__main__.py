@@ -308,16 +308,16 @@ def _execute(study, todo, trained, options, head: str) -> int:
 def _build(study, options, only_new: bool = False) -> int:
     """Builds the report; with `only_new`, not when nothing that it shows has changed since it was last built."""
     from lib.settings import UserError
-    from lib.study import freshness
+    from lib.report import freshness
 
     key = {**freshness.key(study), "assets": options.assets}
     if only_new and freshness.built(study) == key:
         print(f"report: {study.folder / 'index.html'}, unchanged")
         return 0
-    from lib.study import report
+    from lib.report import page
 
     try:
-        print(f"report: {report.build(study, strict=options.strict, assets=options.assets)}")
+        print(f"report: {page.build(study, strict=options.strict, assets=options.assets)}")
     except UserError as error:  # not status 2: the input was good
         print(f"latent-report: {error}", file=sys.stderr)
         return 1

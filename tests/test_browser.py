@@ -10,8 +10,9 @@ import pytest
 import synthetic
 from PIL import Image
 
-from lib import tour
-from lib.study import html, plan, report
+from lib.report import html, tour
+from lib.report import page as report
+from lib.study import plan
 
 EVIL = "<img src=x onerror=window.hurt=1><script>window.hurt=1</script>"
 STUDY = f"""

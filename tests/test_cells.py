@@ -8,7 +8,8 @@ import pytest
 from lib import data, runs
 from lib.backend import keras
 from lib.settings import UserError
-from lib.study import batch, plan, writeup
+from lib.report import sections as writeup
+from lib.study import batch, plan
 
 CELLS = {  # by what stands in them
     "parameters": "notebook: str =",

@@ -1,6 +1,6 @@
 import pytest
 
-from lib.study import claims
+from lib.report import claims
 
 MARKS = {"real": 1.0, "blurred": 6.0, "noisy": 4.0, "mean_image": 61.0}
 

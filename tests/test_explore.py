@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from conftest import images
 
-from lib import controls, evaluation, explore, figures, tour
+from lib import controls, evaluation, explore, figures
+from lib.report import tour
 from lib.models import build
 from lib.training import OneLineAnEpoch, effort, train
 

@@ -25,7 +25,8 @@ import synthetic
 
 from lib import runs
 from lib.settings import UserError
-from lib.study import kernel, plan, report
+from lib.report import page as report
+from lib.study import kernel, plan
 
 COMMAND = [sys.executable, "-m", "lib"]
 TINY = "{epochs: 1, width: 8, latent_dim: 2, batch_size: 16, validation: 20}"

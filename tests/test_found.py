@@ -7,7 +7,9 @@ import synthetic
 
 from lib.__main__ import main
 from lib.settings import UserError
-from lib.study import found, plan, report, writeup
+from lib.report import page as report
+from lib.report import sections as writeup
+from lib.study import found, plan
 
 STUDY = """
 notebooks:

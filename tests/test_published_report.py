@@ -7,7 +7,9 @@ import subprocess
 
 import pytest
 
-from lib.study import plan, report, writeup
+from lib.report import page as report
+from lib.report import sections as writeup
+from lib.study import plan
 
 PUBLISHED = ("homework", "architectures", "seeds", "seeds_long", "small")
 FOLDER = plan.REPORTS_DIR / "homework"

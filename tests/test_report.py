@@ -19,8 +19,10 @@ import synthetic
 from lib import runs
 from lib.__main__ import main
 from lib.settings import UserError
-from lib.study import plan, report, writeup
-from lib.study.html import contents, render
+from lib.report import page as report
+from lib.report import sections as writeup
+from lib.report.html import contents, render
+from lib.study import plan
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 STUDY = f"""
@@ -812,5 +814,5 @@ def test_a_folder_that_cannot_be_written_is_a_users_error(study, tmp_path):
 
 
 def test_the_report_needs_no_tensorflow():
-    code = "import sys, lib.study.report; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys, lib.report.page; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

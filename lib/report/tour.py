@@ -1,4 +1,4 @@
-"""What a report shows of a finished network beyond the images that its run kept: `python -m lib.tour RUN_FOLDER...`.
+"""What a report shows of a finished network beyond the images that its run kept: `python -m lib.report.tour RUN_FOLDER...`.
 
 The report itself never imports TensorFlow: it starts this as a process of its own, once for all runs that need it. Each
 run gets a `tour.npz` beside its networks, made anew only when these are newer.

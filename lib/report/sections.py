@@ -26,11 +26,12 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from lib import figures, keys, runs, tour
+from lib import figures, keys, runs
 from lib.rounding import decimals, mean_and_deviation, number, spread
 from lib.settings import NOTEBOOKS, UserError, notebook_defaults
-from lib.study import claims, plan
-from lib.study.published import Beside, beside
+from lib.report import claims, tour
+from lib.report.literature import Beside, beside
+from lib.study import plan
 
 TEMPLATE = Path(__file__).parent / "template"
 MODELS = {"vae": "VAE", "gan": "GAN", "wgan": "WGAN"}
@@ -201,7 +202,7 @@ def same_work(cause: str, result: dict, settings) -> bool:
     Args:
         cause: names the first difference of the keys, in which the data come first.
     """
-    excluded = {"output_dir", "dataset", *keys.EVALUATION_SETTINGS}
+    excluded = {"output_dir", "dataset", *settings.evaluation_only}
     planned = settings.model_dump(exclude=excluded)
     had = notebook_defaults(runs.NOTEBOOK_DIR / f"{settings.notebook}.ipynb") | result["settings"]
     trained = {name: value for name, value in had.items() if name not in excluded}

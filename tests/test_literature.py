@@ -1,6 +1,7 @@
 import pytest
 
-from lib.study import plan, published
+from lib.report import literature
+from lib.study import plan
 
 DEFAULTS = {"network": "mlp", "epochs": 50, "batch_size": 128, "validation": 5000, "seed": 0}
 VAE = DEFAULTS | {"likelihood": "bernoulli", "binarize": "none", "depth": 1, "activation": "relu"}
@@ -21,7 +22,7 @@ def run(notebook="vae_mnist", canonical=True, metrics=None, **settings):
 
 def compare(key, *results):
     """Compares the entry of this value or name."""
-    return published.compare(next(one for one in published.TABLE if key in (one.value, one.what)), results)
+    return literature.compare(next(one for one in literature.TABLE if key in (one.value, one.what)), results)
 
 
 def pytorch(loss, **settings):
@@ -29,8 +30,8 @@ def pytorch(loss, **settings):
 
 
 def test_every_entry_says_where_it_comes_from_and_how_it_is_judged():
-    for one in published.TABLE:
-        assert one.kind in (published.PAPER, published.LOG)
+    for one in literature.TABLE:
+        assert one.kind in (literature.PAPER, literature.LOG)
         assert one.source
         assert sum([bool(one.tolerance), bool(one.ranked), bool(one.incomparable)]) == 1
         assert one.incomparable or (one.wanted["notebook"] and one.metrics)
@@ -149,4 +150,4 @@ def test_parzen_and_other_data_are_not_comparable():
 
 
 def test_every_word_is_known():
-    assert {one.word for one in published.beside([pytorch(100.0), *frechet(5.0, 6.0, 7.0)])} <= set(published.WORDS)
+    assert {one.word for one in literature.beside([pytorch(100.0), *frechet(5.0, 6.0, 7.0)])} <= set(literature.WORDS)

@@ -24,10 +24,10 @@ from typing import Any
 import nbformat
 import psutil
 
-from lib import keys, ownership, runs, tour
+from lib import keys, ownership, runs
 from lib.settings import UserError
-from lib.study import claims, html, kernel, plan
-from lib.study.writeup import (
+from lib.report import claims, html, tour
+from lib.report.sections import (
     WRITE_UP,
     Entry,
     by_setting,
@@ -41,6 +41,7 @@ from lib.study.writeup import (
     strip,
     tally,
 )
+from lib.study import kernel, plan
 
 HEAVY = 15e6  # bytes of a page
 TOURED = 40  # settings at most: about half a second each
@@ -125,7 +126,7 @@ def decode(found: Sequence[Entry]) -> None:
         return
     print(f"decoding walks and planes of {len(folders)} runs", flush=True)
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run([sys.executable, "-m", "lib.tour", *folders], cwd=runs.ROOT, env=environment, check=False)
+    done = subprocess.run([sys.executable, "-m", "lib.report.tour", *folders], cwd=runs.ROOT, env=environment, check=False)
     if done.returncode:
         print(f"walks and planes are missing: their process ended with status {done.returncode}", file=sys.stderr)
 
@@ -258,7 +259,7 @@ def write_self_test(folder: Path) -> None:
     """estimators.ipynb as a page beside the runs' notebooks; executed once for each state of what it tests."""
     key = {
         "notebook": keys.notebook_digest("estimators"),
-        "sources": keys.module_digests((*keys.EVALUATION_SOURCES, "models")),
+        "sources": keys.every_source(),
         "versions": keys.versions(),
     }
 
