@@ -446,7 +446,7 @@ def test_claims_are_tested_on_the_runs_of_other_studies_too(tmp_path, monkeypatc
     assert "Also tested on 5 runs of" in page.conclusion()
     assert plan.read("child").evidence == ()
     (tmp_path / "one.yaml").write_text(text.format("One", "{}") + "evidence: [seed]\n")
-    with pytest.raises(UserError, match=r"evidence: str 'seed' is not one of child, seeds \(did you mean seeds\?\)"):
+    with pytest.raises(UserError, match=r"evidence: unknown study 'seed' \(did you mean seeds\?\); known: child, seeds"):
         plan.read("one")
 
 

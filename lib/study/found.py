@@ -6,7 +6,8 @@ What each run was asked to do is read from its own result.json.
 from pathlib import Path
 
 from lib import runs
-from lib.settings import NOTEBOOKS, Settings, UserError, check, in_one_line, notebook_defaults
+from lib.errors import UserError, in_one_line
+from lib.settings import NOTEBOOKS, Settings, check, parameters
 
 NEEDED = ("dataset", "keys", "layers", "metrics", "parameters", "run", "seconds", "versions")  # of a record
 
@@ -24,31 +25,32 @@ def in_folder(folder: Path) -> tuple[list[Settings], list[str]]:
             try:
                 found.append(_settings(path.parent))
             except UserError as error:
-                skipped.append(str(error))
-    order = ("latent_dim", "width", "seed", "output_dir")
-    return sorted(
-        found, key=lambda one: (NOTEBOOKS.index(one.notebook), *(getattr(one, name) for name in order))
-    ), skipped
+                skipped.append(f"{path.parent.name} ({error})")
+    return sorted(found, key=_place), skipped
+
+
+def _place(one: Settings) -> tuple:
+    ours = NOTEBOOKS.index(one.notebook) if one.notebook in NOTEBOOKS else len(NOTEBOOKS)
+    return ours, one.notebook_name, one.latent_dim, one.width, one.seed, one.output_dir
 
 
 def _settings(folder: Path) -> Settings:
     """A run's settings. One that the run does not name was added later: the run had its default.
 
     Raises:
-        UserError: the run is damaged, or its notebook is none of ours.
+        UserError: the run is damaged, or its notebook is not there.
     """
     try:
         result = runs.read_result(folder)
         asked = dict(result["settings"])
+        lacking = [name for name in NEEDED if not isinstance(result.get(name), dict | str)]
+        defaults = parameters(asked["notebook"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder.name} (result.json is damaged: {in_one_line(error)})") from None
-    if lacking := [name for name in NEEDED if not isinstance(result.get(name), dict | str)]:
-        raise UserError(f"{folder.name} (result.json lacks {', '.join(lacking)})")
-    if (notebook := asked.get("notebook")) not in NOTEBOOKS:
-        raise UserError(f"{folder.name} (unknown notebook {notebook!r})")
-    defaults = notebook_defaults(runs.NOTEBOOK_DIR / f"{notebook}.ipynb")
-    settings = check({**defaults, **asked, "output_dir": str(folder)}, folder.name)
+        raise UserError(f"result.json is damaged: {in_one_line(error)}") from None
+    if lacking:
+        raise UserError(f"result.json lacks {', '.join(lacking)}")
+    settings = check({**defaults, **asked, "output_dir": str(folder)}, "settings")
     state, cause = runs.state(folder, settings, as_found=True)
     if state == "stale" and cause != runs.outdated(result, settings, as_found=True):
-        raise UserError(f"{folder.name} ({cause})")
+        raise UserError(cause)
     return settings
