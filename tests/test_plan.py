@@ -1,5 +1,7 @@
 """Study files: what they mean, and every way in which one can be wrong."""
 
+import json
+
 import pytest
 
 from lib.settings import UserError
@@ -339,6 +341,7 @@ PLACES = (
     "datasets: {{mnist: {}}}",
     "notebooks: {}",
     "notebooks: {{vae_mnist: {}}}",
+    "notebooks: {{gone.ipynb: {}}}",
     "notebooks: {{vae_mnist: {{defaults: {}}}}}",
     "notebooks: {{vae_mnist: {{defaults: {{network: {}}}, runs: [{{}}]}}}}",
     "notebooks: {{vae_mnist: {{runs: {}}}}}",
@@ -387,3 +390,85 @@ def test_a_study_of_the_name_of_one_of_ours_needs_a_folder_of_its_own(study, tmp
         plan.read(str(path))
     assert plan.read(str(path), out=str(tmp_path / "x"), check_data=False).folder == tmp_path / "x"
     assert plan.read("demo").folder == plan.REPORTS_DIR / "demo"
+
+
+def own_notebook(path, parameters="notebook: str = 'mine'\n", model=""):
+    """A notebook with a parameters cell and, if it is given, a cell tagged `model`."""
+    path.parent.mkdir(exist_ok=True, parents=True)
+    cells = [
+        {"cell_type": "code", "metadata": {"tags": [tag]}, "source": source, "outputs": [], "execution_count": None}
+        for tag, source in (("parameters", parameters), ("model", model))
+        if source
+    ]
+    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    return path
+
+
+OWN = "notebook: str = 'vae_warm_mnist'\nbeta: float = 1.0\nlatent_dim: int = 3\n"
+
+
+def test_a_study_accepts_a_notebook_by_its_path(study, tmp_path, monkeypatch):
+    path = own_notebook(tmp_path / "own" / "vae_warm_mnist.ipynb", OWN)
+    file = study(
+        HEAD + "notebooks: {own/vae_warm_mnist.ipynb: {runs: [{beta: [1, 4]}]}, gan_mnist: {runs: [{}]}}\n"
+        "figures: [{number: 1, kind: latent_map, runs: [{own/vae_warm_mnist.ipynb: {beta: 4}}]}]"
+    )
+    monkeypatch.chdir("/")
+    read = plan.read(str(file))
+    first, second, _ = read.runs
+    assert first.name == "vae_warm_mnist-latent_dim3-width512-seed0"
+    assert second.name == "vae_warm_mnist-latent_dim3-width512-seed0-beta4.0"
+    assert (second.settings.notebook, second.settings.beta) == (str(path), 4.0)
+    assert second.settings.dataset == "digits"  # as the study's datasets say of the family mnist
+    assert read.figures[0].runs == ((second.name,),)
+
+
+def test_a_notebooks_path_is_relative_to_the_file_that_names_it(study, tmp_path):
+    path = own_notebook(tmp_path / "vae_faces.ipynb", OWN.replace("vae_warm_mnist", "vae_faces"))
+    study("notebooks: {vae_faces.ipynb: {defaults: {beta: 2}, runs: [{}]}}", "base.yaml")
+    (tmp_path / "sub").mkdir()
+    child = study("extends: ../base.yaml\nnotebooks: {../vae_faces.ipynb: {defaults: {beta: 3}}}", "sub/child.yaml")
+    (run,) = plan.read(str(child), check_data=False).runs
+    assert (run.settings.notebook, run.settings.beta, run.settings.family) == (str(path), 3.0, "")
+
+
+def test_two_notebooks_of_one_name_are_refused(study, tmp_path):
+    own_notebook(tmp_path / "vae_mnist.ipynb", OWN)
+    file = study(HEAD + "notebooks: {vae_mnist: {runs: [{}]}, vae_mnist.ipynb: {runs: [{}]}}")
+    with pytest.raises(UserError, match=r"notebooks: vae_mnist and /\S+/vae_mnist\.ipynb have the same name: rename"):
+        plan.read(str(file))
+
+
+def test_one_notebook_named_in_two_ways_is_refused(study, tmp_path):
+    own_notebook(tmp_path / "vae_warm_mnist.ipynb", OWN)
+    file = study("notebooks: {vae_warm_mnist.ipynb: {}, ./vae_warm_mnist.ipynb: {runs: [{}]}}")
+    with pytest.raises(
+        UserError, match=r"^notebooks in /\S+: one notebook is named in two ways: vae_warm_mnist\.ipynb, "
+    ):
+        plan.read(str(file))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("notebooks: {gone.ipynb: {runs: [{}]}}", "gone.ipynb' is not one of vae_mnist, "),
+        ("notebooks: {vae_warm_mnist.ipynb: {runs: [{bet: 2}]}}", "did you mean beta?"),
+        ("notebooks: {vae_warm_mnist.ipynb: {runs: [{beta: high}]}}", "runs[0]: beta = 'high'"),
+        ("notebooks: {vae_warm_mnist.ipynb: {defaults: {beta: yes}, runs: [{}]}}", "boolean"),
+        ("notebooks: {vae_odd.ipynb: {runs: [{}]}}", "vae_odd.ipynb: no cell is tagged 'parameters'"),
+        ("notebooks: {explore: {runs: [{}]}}", "no cell is tagged"),
+        (
+            "notebooks: {vae_warm_mnist.ipynb: {runs: [{}]}}\n"
+            "figures: [{number: 1, kind: jsd, runs: [{vae_warm_mnist.ipynb: {}}]}]",
+            "no figure of kind 'jsd'",
+        ),
+    ],
+)
+def test_broken_studies_of_own_notebooks_are_refused_in_one_line(study, tmp_path, text, words):
+    own_notebook(tmp_path / "vae_warm_mnist.ipynb", OWN)
+    own_notebook(tmp_path / "vae_odd.ipynb", "")
+    with pytest.raises(UserError) as error:
+        plan.read(str(study(HEAD + text)))
+    assert words in str(error.value)
+    assert str(error.value).count("tiny.yaml") == 1
+    assert "\n" not in str(error.value)

@@ -140,8 +140,12 @@ def located(value: Any, folder: Path, key: str = "") -> Any:
         return os.path.abspath(folder / name) if name.endswith(suffix) and not name.startswith("~") else name
 
     if isinstance(value, dict):
-        inner = {name: located(one, folder, "dataset" if key == "datasets" else name) for name, one in value.items()}
-        return {absolute(name, ".ipynb"): one for name, one in inner.items()}
+        names = {name: absolute(name, ".ipynb") for name in value}
+        if len(set(names.values())) < len(names):
+            raise UserError(f"{key} in {folder}: one notebook is named in two ways: {', '.join(names)}")
+        return {
+            names[name]: located(one, folder, "dataset" if key == "datasets" else name) for name, one in value.items()
+        }
     if isinstance(value, list):
         return [located(one, folder, key) for one in value]
     return absolute(value, ".npz") if key == "dataset" and isinstance(value, str) else value
