@@ -1,43 +1,70 @@
-"""Imports TensorFlow and Keras quietly, and set for speed: `from lib.backend import keras, tf`.
+"""TensorFlow and Keras, imported when one of their names is first used: `from lib.backend import keras, ops, tf`.
 
-Some of TensorFlow's start-up notes ignore TF_CPP_MIN_LOG_LEVEL (seen with 2.21) and go straight to file descriptor 2,
-which ipykernel shows in the notebook: during the import that descriptor leads nowhere. Errors are exceptions and stay.
+So a model's file can be imported for its settings and words alone, in no time. The import is quiet: some of
+TensorFlow's start-up notes ignore TF_CPP_MIN_LOG_LEVEL (seen with 2.21) and go straight to file descriptor 2, which
+ipykernel shows in the notebook. During the import that descriptor leads nowhere. Errors are exceptions and stay.
 """
 
 import os
 import sys
+from functools import cache
+from importlib import import_module
 
-if "tensorflow" not in sys.modules:
+from lib.errors import UserError
+
+
+class Lazy:
+    """A module that is imported when one of its names is first used."""
+
+    def __init__(self, name: str):
+        self._name = name
+
+    def __getattr__(self, attribute: str):
+        if attribute.startswith("__"):  # what tools ask of any object
+            raise AttributeError(attribute)
+        _start()
+        return getattr(import_module(self._name), attribute)
+
+
+keras, ops, tf = Lazy("keras"), Lazy("keras.ops"), Lazy("tensorflow")
+
+
+@cache
+def _start() -> None:
+    """Imports both, set as ours need them.
+
+    Raises:
+        UserError: Keras was imported before, with another backend.
+    """
+    if "tensorflow" not in sys.modules:
+        _import_tensorflow()
+    import keras
+
+    if keras.config.backend() != "tensorflow":
+        raise UserError(f"Keras was imported with the backend {keras.config.backend()}: import lib before Keras")
+    # ~/.keras/keras.json may say otherwise, for other projects of this user.
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_epsilon(1e-7)
+
+
+def _import_tensorflow() -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off without AVX-512: conv steps took 1.8 times as long
-    _stderr, _nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(_nowhere, 2)
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
     try:
         import tensorflow as tf
 
-        for _gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(_gpu, True)  # the default takes the whole device
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)  # the default takes the whole device
     finally:
-        os.dup2(_stderr, 2)
-        os.close(_stderr)
-        os.close(_nowhere)
-
-import keras
-import tensorflow as tf
-
-from lib.settings import UserError
-
-if keras.config.backend() != "tensorflow":
-    raise UserError(f"Keras was imported with the backend {keras.config.backend()}: import lib before Keras")
-# ~/.keras/keras.json may say otherwise, for other projects of this user.
-keras.config.set_floatx("float32")
-keras.config.set_image_data_format("channels_last")
-keras.config.set_epsilon(1e-7)
-
-__all__ = ["keras", "tf", "untuned"]
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
 
 
-def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """The dataset without autotuning, which has nothing to tune in ours.
+def untuned(dataset):
+    """A tf.data.Dataset without autotuning, which has nothing to tune in ours.
 
     When an iterator ends, it waits for the autotuning thread to wake, after 10 ms, 20, 40 and so on: seen with
     TensorFlow 2.21, any epoch took up to twice its time, Keras' own epochs over arrays too.

@@ -7,19 +7,7 @@ import numpy as np
 
 from lib import runs
 from lib.backend import keras
-from lib.settings import UserError
-from lib.training import optimizers, step_size, steps_taken
-
-
-def state(model) -> list:
-    """Every variable that the next epoch depends on: weights, states of random generators, and of the optimizers.
-
-    What the metrics hold is none of these: `fit()` resets them at each epoch's start.
-    """
-    for optimizer in optimizers(model):
-        if not optimizer.built:  # an unbuilt one has nothing yet to restore into
-            optimizer.build(model.trainable_weights)
-    return [*model.variables, *(variable for optimizer in optimizers(model) for variable in optimizer.variables)]
+from lib.errors import UserError
 
 
 def _pause() -> float:
@@ -52,7 +40,7 @@ class Checkpoint(keras.callbacks.Callback):
             The number of epochs that are done: 0 when there is nothing to go on from.
         """
         self.history, self.start = {}, time.perf_counter()
-        variables = state(model)
+        variables = model.variables_of_training()
         found = runs.read_checkpoint(self.run.partial, self.run.key)
         for name in ("fit", "first_step"):
             self.run.seconds.pop(name, None)
@@ -76,7 +64,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def begin(self, model, epoch: int) -> None:
         """Starts the clocks; `epoch` are already done."""
-        self.first, self.first_step, self.start = epoch, steps_taken(model), time.perf_counter()
+        self.first, self.first_step, self.start = epoch, model.steps_taken, time.perf_counter()
         self.kept = self.said = self.start
 
     def on_train_batch_end(self, batch, logs=None):
@@ -97,7 +85,7 @@ class Checkpoint(keras.callbacks.Callback):
     def speed(self, done: int, now: float) -> dict:
         """Epochs done and in all, images a second and seconds left, at the pace of this process."""
         epochs, seconds, here = self.params["epochs"], now - self.start, done - self.first
-        images = (steps_taken(self.model) - self.first_step) * step_size(self.run.settings)
+        images = (self.model.steps_taken - self.first_step) * self.model.images_a_step(self.run.settings)
         return {
             "epoch": done,
             "epochs": epochs,
@@ -106,7 +94,10 @@ class Checkpoint(keras.callbacks.Callback):
         }
 
     def keep(self, epoch: int, now: float) -> None:
-        arrays = {f"variable_{number}": np.asarray(variable) for number, variable in enumerate(state(self.model))}
+        arrays = {
+            f"variable_{number}": np.asarray(variable)
+            for number, variable in enumerate(self.model.variables_of_training())
+        }
         grids = np.stack(self.snapshots.images) if self.snapshots.images else np.empty((0,), np.uint8)
         facts = {
             "key": self.run.key,

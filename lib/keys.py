@@ -1,37 +1,112 @@
 """What a run depends on, as keys in its result.json: with another one it is stale. Never imports TensorFlow.
 
-Code is compared by its syntax tree, without comments and docstrings.
+Code is compared definition by definition: functions, methods and constants by their syntax trees, without comments and
+docstrings. A key holds those that the training, or the evaluation, can reach through the names that they use. So moving
+code to another file changes nothing, and what is particular to one model makes no run of another stale.
 """
 
 import ast
 import hashlib
 import importlib.metadata
-import json
-from collections.abc import Iterable
+from collections.abc import Iterator
 from functools import cache
 
-from lib.settings import NOTEBOOK_DIR, ROOT, Settings
+from lib import models, notebooks
+from lib.notebooks import ROOT
+from lib.settings import Settings, find
 
-TRAINING_SOURCES = ("backend", "checkpoint", "data", "generated", "networks", "models", "training")
-EVALUATION_SETTINGS = ("importance_samples",)
-EVALUATION_SOURCES = ("estimates", "classifier", "scorecard", "evaluation")
 PACKAGES = ("keras", "numpy", "pillow", "scikit-learn", "scipy", "tensorflow")
+TRAINING = ("backend", "checkpoint", "data", "generated", "npz", "training", "models/*")  # modules of its code
+EVALUATION = (*TRAINING, "scores/*")
+# With what a training begins: what a notebook calls, and what Keras calls of a model.
+TRAINED_BY = ("load", "build", "train", "Checkpoint", "train_step", "test_step", "make_train_function", "metrics")
+EVALUATED_BY = ("evaluate", "samples", "Snapshots", "numbers")
+NOT_FOLLOWED = ("describe", "of", "UserError")  # they choose and speak, and compute nothing
 
 
 def source_digest(source: str) -> str:
     """sha256 of Python source by its syntax tree, without comments and docstrings: only what runs counts."""
-    tree = ast.parse(source)
+    return _digest(ast.parse(source))
+
+
+def _digest(tree: ast.AST) -> str:
+    kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
-            node, clean=False
-        ):
+        if isinstance(node, kinds) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
-def code_cells(notebook: dict) -> list[dict]:
-    """A notebook's code cells that hold any code."""
-    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
+# ---- definitions ---------------------------------------------------------------------------------
+
+
+def _defined(source: str) -> Iterator[tuple[str, ast.AST]]:
+    """A module's definitions by name: functions, constants, classes without their methods, and each 'Class.method'."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef):
+            methods = [each for each in node.body if isinstance(each, ast.FunctionDef)]
+            yield from ((f"{node.name}.{each.name}", each) for each in methods)
+            node.body = [each for each in node.body if each not in methods]
+        targets = getattr(node, "targets", [getattr(node, "target", None)])
+        yield from ((target.id, node) for target in targets if isinstance(target, ast.Name))
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            yield node.name, node
+
+
+@cache
+def _definitions(places: tuple[str, ...]) -> dict[str, tuple[str, frozenset[str]]]:
+    """Of each definition in some modules of lib: its digest, and the names that it uses."""
+    found = {}
+    for path in (path for place in places for path in sorted((ROOT / "lib").glob(f"{place}.py"))):
+        for name, node in _defined(path.read_text(encoding="utf-8")):
+            nodes = list(ast.walk(node))
+            used = {each.id for each in nodes if isinstance(each, ast.Name)}
+            used |= {each.attr for each in nodes if isinstance(each, ast.Attribute)}
+            found[name] = (_digest(node)[:16], frozenset(used))
+    return found
+
+
+@cache
+def sources(places: tuple[str, ...], roots: tuple[str, ...]) -> dict[str, str]:
+    """The digests of the definitions that some names lead to, by name.
+
+    A class's methods are among them if something uses their names, or if Python or Keras calls them by themselves.
+    """
+    known, used, found = _definitions(places), set(roots), {}
+
+    def wanted(name: str) -> bool:
+        owner, _, last = name.rpartition(".")
+        if name in found or last in NOT_FOLLOWED or last.endswith("Settings"):
+            return False
+        return owner in found and (last in used or last.startswith(("__", "on_"))) if owner else name in used
+
+    while new := [name for name in known if wanted(name)]:
+        found |= {name: known[name][0] for name in new}
+        used.update(*(known[name][1] for name in new))
+    return dict(sorted(found.items()))
+
+
+def every_source() -> dict[str, str]:
+    """The digests of all definitions that can shape a run."""
+    return {name: digest for name, (digest, _) in _definitions(EVALUATION).items()}
+
+
+def _of_model(notebook: str) -> tuple[str, ...]:
+    return tuple(kind.__name__ for kind in models.of(notebook).__mro__)
+
+
+def training_sources(notebook: str) -> dict[str, str]:
+    """The digests of the definitions that shape a training, by name."""
+    return sources(TRAINING, (*TRAINED_BY, *_of_model(notebook)))
+
+
+def evaluation_sources(notebook: str) -> dict[str, str]:
+    """The digests of the further definitions on which a run's numbers and images depend, by name."""
+    every = sources(EVALUATION, (*TRAINED_BY, *EVALUATED_BY, *_of_model(notebook)))
+    return {name: digest for name, digest in every.items() if name not in training_sources(notebook)}
+
+
+# ---- keys ----------------------------------------------------------------------------------------
 
 
 def training_key(settings: Settings, fingerprint: str) -> dict:
@@ -41,26 +116,21 @@ def training_key(settings: Settings, fingerprint: str) -> dict:
         fingerprint: of the dataset, as `data.fingerprint` gives it.
 
     Returns:
-        Parts by name, so that a difference can be named: settings, data, notebook, source files, package versions.
+        Parts by name, so that a difference can be named: settings, data, notebook, definitions, package versions.
     """
     return {
-        "settings": settings.model_dump(exclude={"output_dir", "dataset", *EVALUATION_SETTINGS}),
+        "settings": settings.model_dump(exclude={"output_dir", "dataset", *settings.evaluation_only}),
         "data": fingerprint,
         "notebook": notebook_digest(settings.notebook),
-        "sources": module_digests(TRAINING_SOURCES),
+        "sources": training_sources(settings.notebook),
         "versions": versions(),
     }
 
 
 def evaluation_key(settings: Settings) -> dict:
     """What the numbers depend on beside the networks: another one, and only the numbers are computed anew."""
-    chosen = settings.model_dump(include=set(EVALUATION_SETTINGS))
-    return {"settings": chosen, "sources": module_digests(EVALUATION_SOURCES)}
-
-
-def module_digests(names: Iterable[str]) -> dict[str, str]:
-    """source_digest of modules of lib, by name."""
-    return {name: _module_digest(name) for name in names}
+    chosen = settings.model_dump(include=set(settings.evaluation_only))
+    return {"settings": chosen, "sources": evaluation_sources(settings.notebook)}
 
 
 @cache
@@ -77,19 +147,14 @@ def difference(old: dict, new: dict, prefix: str = "") -> str:
             if found := difference(before, after, f"{prefix}{name}."):
                 return found
         elif before != after:
-            digests = all(isinstance(value, str) and len(value) == 64 for value in (before, after))
+            digests = prefix.endswith("sources.") or name == "notebook" or {len(str(before)), len(str(after))} == {64}
             return f"{prefix}{name} changed" if digests else f"{prefix}{name}: {before} -> {after}"
     return ""
 
 
 @cache  # of a process: one command sees one state of the sources
-def notebook_digest(name: str) -> str:
+def notebook_digest(notebook: str) -> str:
     """source_digest of a notebook's code cells but for its parameters."""
-    notebook = json.loads((NOTEBOOK_DIR / f"{name}.ipynb").read_text(encoding="utf-8"))
-    cells = [cell for cell in code_cells(notebook) if "parameters" not in cell["metadata"].get("tags", ())]
+    cells = notebooks.code_cells(notebooks.read(find(notebook)))
+    cells = [cell for cell in cells if "parameters" not in cell["metadata"].get("tags", ())]
     return source_digest("\n".join("".join(cell["source"]) for cell in cells))
-
-
-@cache
-def _module_digest(name: str) -> str:
-    return source_digest((ROOT / "lib" / f"{name}.py").read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.settings import Settings, UserError
+from lib.errors import UserError
 
 BUILD_AGAIN = "run the cell of `models.build` again"
 
@@ -23,7 +23,7 @@ class Made(dict):
         dataset: what `data.Dataset.record` says of the images; None where they do not matter.
     """
 
-    def __init__(self, values: dict, networks: str, settings: Settings | None = None, dataset: dict | None = None):
+    def __init__(self, values: dict, networks: str, settings=None, dataset: dict | None = None):
         super().__init__(values)
         self.networks, self.settings, self.dataset = networks, settings, dataset
 
@@ -38,7 +38,7 @@ def networks_digest(networks: dict[str, Any]) -> str:
     return found.hexdigest()
 
 
-def unlike(one: Settings, other: Settings, besides: str = "") -> str:
+def unlike(one, other, besides: str = "") -> str:
     """The first setting in which two differ, as 'width is 64, not 512'; '' when they describe one training.
 
     Args:
@@ -51,7 +51,7 @@ def unlike(one: Settings, other: Settings, besides: str = "") -> str:
     return ""
 
 
-def check_built(model, settings: Settings, besides: str = "") -> None:
-    """Raises UserError when a model was built with other settings; one that `models.build` did not make may be any."""
-    if model.settings and (words := unlike(settings, model.settings, besides)):
+def check_built(model, settings, besides: str = "") -> None:
+    """Raises UserError when a model was built with other settings."""
+    if words := unlike(settings, model.settings, besides):
         raise UserError(f"{words}, since the model was built: {BUILD_AGAIN}")

@@ -1,137 +1,63 @@
-"""What a run may be asked to do: the names, types and ranges of every setting.
-
-The defaults live in the notebooks' parameters cells and nowhere else; here stands what is allowed.
-"""
+"""What a notebook may be asked to do: its parameters cell gives names and defaults, its model the types and ranges."""
 
 import ast
 import difflib
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError, create_model
 
-ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOK_DIR = ROOT / "notebooks"
-NOTEBOOKS = ("vae_mnist", "vae_cifar10", "gan_mnist", "gan_cifar10", "wgan_mnist", "wgan_cifar10")
-DATASETS = ("mnist", "cifar10", "digits", "shapes")
+from lib import models, notebooks
+from lib.errors import UserError, in_one_line, nearest, short  # noqa: F401
+from lib.models.description import FAMILIES, Settings, Text, finite, integer
+from lib.notebooks import NOTEBOOK_DIR, NOTEBOOKS, ROOT, find
 
-
-class UserError(Exception):
-    """A mistake of the user's, said in one line: what, where, what was expected. Shown without a traceback."""
-
-    def _render_traceback_(self):  # IPython asks for this name
-        return [f"{type(self).__name__}: {self}"]
+__all__ = ["NOTEBOOKS", "NOTEBOOK_DIR", "ROOT", "Settings", "UserError", "check", "check_images", "find", "kind_of"]
+__all__ += ["nearest", "of_notebook", "parameters"]
+LARGEST = 2**31 - 1
+TYPES = {"int": integer(-LARGEST, LARGEST), "float": finite(), "bool": bool, "str": Text}
 
 
-def nearest(name: Any, names) -> str:
-    """' (did you mean X?)', or nothing when no known name is near."""
-    found = difflib.get_close_matches(str(name), list(names), n=1)
-    return f" (did you mean {found[0]}?)" if found else ""
+def parameters(notebook: str) -> dict[str, Any]:
+    """The defaults of a notebook's parameters. An own notebook has the names that it leaves out from one of ours with
+    a model of the same kind.
+
+    Raises:
+        UserError: there is no such notebook, or it has no good parameters cell.
+    """
+    path = find(notebook)
+    own = {name: default for name, (_, default) in notebooks.parameters(path).items()} | {"notebook": notebook}
+    return own if path.parent == NOTEBOOK_DIR else _inherited(path) | own
 
 
-def in_one_line(error: BaseException) -> str:
-    """What an error says, or its name where it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
+def _inherited(path: Path) -> dict[str, Any]:
+    kind = models.of(path)
+    ours = next((name for name, one in models.OURS.items() if issubclass(kind, one)), "gan")
+    defaults = {name: default for name, (_, default) in notebooks.parameters(find(f"{ours}_mnist")).items()}
+    return {name: value for name, value in defaults.items() if name in kind.Settings.model_fields}
 
 
-def _no_boolean(value: Any) -> Any:
-    if isinstance(value, bool):  # YAML reads yes, no, on and off as booleans, and Python counts them as 1 and 0
-        raise ValueError("is a boolean, not a number")
-    return value
+def kind_of(notebook: str) -> type[Settings]:
+    """The settings of a notebook: those of its model, and what else its parameters cell names.
+
+    Raises:
+        UserError: there is no such notebook, or it gives a parameter an unknown type.
+    """
+    path = find(notebook)
+    return _kind_of(path, path.stat().st_mtime_ns)
 
 
-def _dataset(value: str) -> str:
-    if value in DATASETS or value.endswith(".npz"):
-        return value
-    known = ", ".join(DATASETS)
-    raise ValueError(f"is neither a dataset ({known}) nor the path of an .npz file{nearest(value, DATASETS)}")
-
-
-def _short_name(value: str) -> str:
-    if len(Path(value).name.encode()) > 255:  # what file systems allow
-        raise ValueError("has a file name of more than 255 bytes")
-    return value
-
-
-def _one_line(value: str) -> str:
-    if any(ord(character) < 32 for character in value):
-        raise ValueError("has a control character")
-    return value
-
-
-def _integer(low: int, high: int):
-    return Annotated[int, BeforeValidator(_no_boolean), Field(ge=low, le=high)]
-
-
-def _number(low: float, high: float):
-    return Annotated[float, BeforeValidator(_no_boolean), Field(gt=low, le=high, allow_inf_nan=False)]
-
-
-Text = Annotated[str, Field(max_length=1000), AfterValidator(_one_line)]
-
-
-class Settings(BaseModel):
-    """The settings that all three models share. Numbers written as strings (YAML's `1e-3`) are read as numbers."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    notebook: Literal[NOTEBOOKS]
-    dataset: Annotated[Text, AfterValidator(_dataset), AfterValidator(_short_name)]
-    seed: _integer(0, 2**31 - 1)
-    latent_dim: _integer(1, 4096)
-    width: _integer(1, 16384)
-    network: Literal["mlp", "conv"]
-    epochs: _integer(1, 100_000)
-    batch_size: _integer(2, 8192)
-    learning_rate: _number(0, 1)
-    schedule: Literal["constant", "linear"]
-    validation: _integer(0, 1_000_000)
-    precision: Literal["float32", "mixed_bfloat16"]
-    jit_compile: bool
-    output_dir: Annotated[Text, AfterValidator(_short_name)]
-
-    @property
-    def model(self) -> str:
-        """vae, gan or wgan."""
-        return self.notebook.partition("_")[0]
-
-    @model_validator(mode="after")
-    def _notebook_of_this_model(self):
-        if self.model != MODEL_OF.get(type(self)):
-            raise ValueError(f"notebook {self.notebook!r} belongs to another model")
-        return self
-
-
-class VAESettings(Settings):
-    """A variational autoencoder's settings (Kingma & Welling 2014, arXiv:1312.6114)."""
-
-    likelihood: Literal["bernoulli", "gaussian"]
-    binarize: Literal["none", "fixed", "dynamic"]
-    depth: _integer(1, 8)
-    activation: Literal["relu", "tanh"]
-    schedule: Literal["constant", "linear", "burda"]
-    epsilon: _number(0, 1)
-    importance_samples: _integer(1, 5000)
-
-
-class GANSettings(Settings):
-    """A GAN's settings (Goodfellow et al. 2014, arXiv:1406.2661)."""
-
-    beta_1: Annotated[float, BeforeValidator(_no_boolean), Field(ge=0, lt=1, allow_inf_nan=False)]
-
-
-class WGANSettings(Settings):
-    """A WGAN's settings (Arjovsky et al. 2017, arXiv:1701.07875; Gulrajani et al. 2017, arXiv:1704.00028)."""
-
-    lipschitz: Literal["clip", "gp"]
-    clip: _number(0, 10)
-    gp_weight: _number(0, 1000)
-    n_critic: _integer(1, 100)
-
-
-SETTINGS_OF = {"vae": VAESettings, "gan": GANSettings, "wgan": WGANSettings}
-MODEL_OF = {settings: model for model, settings in SETTINGS_OF.items()}
+@lru_cache(maxsize=64)
+def _kind_of(path: Path, stamp: int) -> type[Settings]:
+    kind = models.of(path).Settings
+    new = {name: each for name, (each, _) in notebooks.parameters(path).items() if name not in kind.model_fields}
+    if unknown := [name for name, each in new.items() if each not in TYPES]:
+        name = unknown[0]
+        raise UserError(f"{path}: parameters: {name}: type {new[name]} is not one of {', '.join(TYPES)}")
+    own = {name: (TYPES[each], ...) for name, each in new.items()}
+    return create_model(kind.__name__, __base__=kind, **own) if own else kind
 
 
 def check(values: dict[str, Any], where: str) -> Settings:
@@ -144,12 +70,10 @@ def check(values: dict[str, Any], where: str) -> Settings:
     Raises:
         UserError: an unknown name, a wrong type or a value out of range; one line, all faults in it.
     """
-    notebook = values.get("notebook")
-    if notebook not in NOTEBOOKS:
-        raise UserError(
-            f"{where}: notebook {notebook!r} is not one of {', '.join(NOTEBOOKS)}{nearest(notebook, NOTEBOOKS)}"
-        )
-    kind = SETTINGS_OF[notebook.partition("_")[0]]
+    try:
+        kind = kind_of(values.get("notebook"))
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -160,7 +84,7 @@ def check(values: dict[str, Any], where: str) -> Settings:
 def _fault(error: dict[str, Any], kind: type[Settings]) -> str:
     name = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        return f"unknown parameter {_short(name)}{nearest(name, kind.model_fields)}"
+        return f"unknown parameter {short(name)}{nearest(name, kind.model_fields)}"
     if error["type"] == "missing":
         typed = [other for other in error["input"] if other not in kind.model_fields]
         near = difflib.get_close_matches(name, typed, n=1)
@@ -169,17 +93,8 @@ def _fault(error: dict[str, Any], kind: type[Settings]) -> str:
     if isinstance(error["input"], list):
         message += "; a list is a grid of runs, for study files only: `latent-report run FILE`"
     if error["type"] == "literal_error":
-        message += nearest(error["input"], NOTEBOOKS if name == "notebook" else _choices(kind, name))
-    return f"{name} = {_short(error['input'])}: {message}" if name else message
-
-
-def _choices(kind: type[Settings], name: str) -> tuple:
-    return getattr(kind.model_fields[name].annotation, "__args__", ())
-
-
-def _short(value: Any) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 80 else text[:77] + "..."
+        message += nearest(error["input"], getattr(kind.model_fields[name].annotation, "__args__", ()))
+    return f"{name} = {short(error['input'])}: {message}" if name else message
 
 
 def check_images(settings: Settings, count: int, shape: tuple[int, int, int], where: str) -> None:
@@ -188,17 +103,17 @@ def check_images(settings: Settings, count: int, shape: tuple[int, int, int], wh
     Args:
         count: before the validation images are taken from them: at most a tenth.
     """
-    channels, kind = (1, "grey (H×W)") if settings.notebook.endswith("_mnist") else (3, "colour (H×W×3)")
+    channels, kind = FAMILIES.get(settings.family, (shape[2], ""))
     found = f"{where}: dataset {settings.dataset}: images are {'×'.join(map(str, shape))}"
     if shape[2] != channels:
-        raise UserError(f"{found}; {settings.notebook} expects {kind} ones")
+        raise UserError(f"{found}; {settings.notebook_name} expects {kind} ones")
     if settings.network == "conv" and shape[0] % 4:
         raise UserError(f"{found}; network conv needs sides divisible by 4")
     train = count - min(settings.validation, count // 10)
-    step = settings.batch_size * getattr(settings, "n_critic", 1)
+    step = models.of(find(settings.notebook)).images_a_step(settings)
     if train < step:
         raise UserError(
-            f"{where}: {settings.notebook}: batch_size {settings.batch_size}: one step takes {step} images, but "
+            f"{where}: {settings.notebook_name}: batch_size {settings.batch_size}: one step takes {step} images, but "
             f"dataset {settings.dataset} has only {train} for training: lower batch_size"
         )
 
@@ -212,16 +127,19 @@ def of_notebook(namespace: dict[str, Any]) -> Settings:
         namespace: the notebook's `globals()`.
     """
     notebook = namespace.get("notebook")
-    where = f"notebook {notebook}"
-    kind = SETTINGS_OF.get(str(notebook).partition("_")[0], Settings)
-    history = namespace.get("In", [])
+    where, history = f"notebook {notebook}", namespace.get("In", [])
     injected = _injected_names(history)
     if not set(injected).isdisjoint({"notebooks", "figures", "extends"}):
         raise UserError(f"{where}: this is a study file, not one run's parameters: use `latent-report run FILE`")
+    try:
+        known = kind_of(notebook).model_fields
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
     for name in (*injected, *_typed_names(history)):
-        if name not in kind.model_fields:
-            raise UserError(f"{where}: unknown parameter {_short(name)}{nearest(name, kind.model_fields)}")
-    return check({name: namespace[name] for name in kind.model_fields if name in namespace}, where)
+        if name not in known:
+            raise UserError(f"{where}: unknown parameter {short(name)}{nearest(name, known)}")
+    own = {name: namespace[name] for name in known if name in namespace}
+    return check(own if find(notebook).parent == NOTEBOOK_DIR else parameters(notebook) | own, where)
 
 
 def _injected_names(history: list[str]) -> list[str]:
@@ -243,13 +161,8 @@ def _typed_names(history: list[str]) -> list[str]:
     return []
 
 
-def notebook_defaults(path: Path) -> dict[str, Any]:
-    """The values of a notebook's parameters cell: one `name: type = literal  # help` a line."""
-    import json
+def notebook_defaults(path: Path) -> dict[str, Any]:  # TEMPORARY: use parameters(notebook)
+    return parameters(path.stem)
 
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    for cell in cells:
-        if "parameters" in cell["metadata"].get("tags", ()):
-            body = ast.parse("".join(cell["source"])).body
-            return {node.target.id: ast.literal_eval(node.value) for node in body if isinstance(node, ast.AnnAssign)}
-    raise UserError(f"{path}: no cell is tagged 'parameters'")
+
+SETTINGS_OF = {name: one.Settings for name, one in models.OURS.items()}  # TEMPORARY: use kind_of(notebook)

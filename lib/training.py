@@ -3,24 +3,15 @@
 import math
 import time
 
-import numpy as np
-
 from lib.backend import keras, tf, untuned
-from lib.models import GAN, VAE
+from lib.errors import UserError
 from lib.provenance import BUILD_AGAIN, Made, check_built, networks_digest
-from lib.settings import UserError
 
 IMAGES_A_CALL = 4096  # of one compiled call: Python's share of a step, about 1 ms, becomes small
 
 
 class NonFiniteLossError(UserError):
     """A loss became NaN or infinite: the run stops and counts as failed."""
-
-
-def binarize_once(images, seed):
-    """One seeded draw of black or white per pixel: uint8 -> uint8 in {0, 255}, each white with probability grey/255."""
-    draws = np.random.default_rng(seed).integers(0, 255, images.shape, dtype=np.uint8)
-    return np.where(draws < images, np.uint8(255), np.uint8(0))
 
 
 def batches(images, batch_size, seed=None, epoch=0):
@@ -46,7 +37,7 @@ def batches(images, batch_size, seed=None, epoch=0):
 
 
 def blocks(minibatches):
-    """Minibatches [B, ...] -> blocks of them, [K, B, ...], as `models.ImageModel` takes them in one call.
+    """Minibatches [B, ...] -> blocks of them, [K, B, ...], as a `models.ImageModel` takes them in one call.
 
     K is such that a block has about IMAGES_A_CALL images. Where a number near divides the minibatches without
     remainder, K is that one: XLA compiles for each shape of a block.
@@ -56,45 +47,6 @@ def blocks(minibatches):
     even = [near for near in range(most // 2 + 1, 2 * most) if steps % near == 0]
     length = min(even, key=lambda near: abs(near - most), default=most)
     return untuned(minibatches.batch(length).prefetch(2))
-
-
-class FusedAdam(keras.optimizers.Adam):
-    """Adam (Kingma & Ba 2015) by TensorFlow's kernel of it: one pass over a weight's memory where Keras makes ten.
-
-    The same formula and state as Keras' own, with which a step of the mlp VAE took 14 % longer on two cores, of the mlp
-    GAN 5 %.
-    """
-
-    def update_step(self, gradient, variable, learning_rate):
-        index = self._get_variable_index(variable)
-        step = tf.cast(self.iterations.value + 1, tf.float32)
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
-            beta1_power=self.beta_1**step,
-            beta2_power=self.beta_2**step,
-            lr=tf.cast(learning_rate, tf.float32),
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self.epsilon,
-            grad=gradient,
-        )
-
-
-def compile_model(model, settings) -> None:
-    """Gives the model its optimizers, with the constants of the papers named in `models`."""
-    rate = settings.learning_rate
-    # On one core, as in studies, a step with XLA took 9 to 53 % longer (mlp), or 7 to 14 times as long (conv).
-    options = {"jit_compile": settings.jit_compile}
-    if isinstance(model, VAE):
-        model.compile(FusedAdam(rate, epsilon=settings.epsilon), **options)
-    elif isinstance(model, GAN):
-        model.compile(*(FusedAdam(rate, beta_1=settings.beta_1) for _ in range(2)), **options)
-    elif settings.lipschitz == "clip":  # momentum made training unstable (Arjovsky et al. 2017, section 4.3)
-        model.compile(*(keras.optimizers.RMSprop(rate) for _ in range(2)), **options)
-    else:
-        model.compile(*(FusedAdam(rate, beta_1=0.5, beta_2=0.9) for _ in range(2)), **options)
 
 
 def rate(epoch: int, settings) -> float:
@@ -114,34 +66,15 @@ def rate(epoch: int, settings) -> float:
     return settings.learning_rate
 
 
-def optimizers(model) -> list:
-    """A compiled model's optimizers: one of a VAE, two of GAN and WGAN."""
-    return [model.optimizer] if isinstance(model, VAE) else [model.judge_optimizer, model.generator_optimizer]
-
-
-def step_size(settings) -> int:
-    """Images that one training step takes: a WGAN's holds a minibatch for each of its critic's steps."""
-    return settings.batch_size * getattr(settings, "n_critic", 1)
-
-
-def steps_taken(model) -> int:
-    """Calls of `train_step` since the model was built."""
-    return int(optimizers(model)[-1].iterations)
-
-
 def even_size(count: int, most: int) -> int:
     """The size of equal batches of at most `most` that leaves out less than one image a batch."""
     return count // -(-count // most)
 
 
-def effort(model, dataset, settings) -> dict:
+def effort(model) -> dict:
     """What the training took: "steps" of each optimizer by what it updates, and "images_seen" in all epochs."""
-    if isinstance(model, VAE):
-        steps = {"vae": model.optimizer.iterations}
-    else:  # the judge first: it sees real images at each of its steps
-        steps = {model.judge.name: model.judge_optimizer.iterations, "generator": model.generator_optimizer.iterations}
-    steps = {name: int(count) for name, count in steps.items()}
-    return {"steps": steps, "images_seen": next(iter(steps.values())) * settings.batch_size}
+    steps = {name: int(one.iterations) for name, one in model.optimizers.items()}  # the judge's first: it sees them all
+    return {"steps": steps, "images_seen": next(iter(steps.values())) * model.settings.batch_size}
 
 
 def train(model, dataset, settings, callbacks=(), checkpoint=None) -> dict[str, list[float]]:
@@ -163,25 +96,20 @@ def train(model, dataset, settings, callbacks=(), checkpoint=None) -> dict[str, 
     _check_fresh(model, dataset, settings)
     if checkpoint:
         checkpoint.run.check(settings, dataset)
-    x_train, x_validation = dataset.x_train, dataset.x_validation
-    if getattr(settings, "binarize", None) == "fixed":
-        x_train, x_validation = binarize_once(x_train, 0), binarize_once(x_validation, 1)
-
-    if isinstance(model, VAE):
-        model.start_at_mean(x_train)
+    x_train, x_validation = model.begin(dataset.x_train, dataset.x_validation)
     epoch = tf.Variable(0, dtype=tf.int64)
-    compile_model(model, settings)
+    model.prepare()
     validation = blocks(batches(x_validation, even_size(len(x_validation), 500))) if len(x_validation) else None
 
     def start(number, logs):
         epoch.assign(number)
-        for optimizer in optimizers(model):
+        for optimizer in model.optimizers.values():
             optimizer.learning_rate = rate(number, settings)
 
     if checkpoint:
         callbacks = [*callbacks, checkpoint]
     history = model.fit(
-        blocks(batches(x_train, step_size(settings), settings.seed, epoch)),
+        blocks(batches(x_train, model.images_a_step(settings), settings.seed, epoch)),
         initial_epoch=checkpoint.restore(model) if checkpoint else 0,
         epochs=settings.epochs,
         validation_data=validation,
@@ -197,9 +125,9 @@ def train(model, dataset, settings, callbacks=(), checkpoint=None) -> dict[str, 
 def _check_fresh(model, dataset, settings) -> None:
     """Raises UserError unless the model is one of these settings and this dataset, as `models.build` has left it."""
     check_built(model, settings)
-    if model.drawn and networks_digest(model.networks) != model.drawn:
+    if networks_digest(model.networks) != model.drawn:
         raise UserError(f"this model has been trained already and would be trained further: {BUILD_AGAIN}")
-    if model.image_shape and model.image_shape != (found := dataset.x_train.shape[1:]):
+    if model.image_shape != (found := dataset.x_train.shape[1:]):
         raise UserError(f"the images are of shape {found}, the model is for {model.image_shape}: {BUILD_AGAIN}")
 
 
@@ -215,7 +143,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):  # Keras' batch is a block of ours
-        self._check(logs, f"within {steps_taken(self.model)} steps")
+        self._check(logs, f"within {self.model.steps_taken} steps")
 
     def on_epoch_end(self, epoch, logs=None):
         self._check(logs, "on validation images")

@@ -43,11 +43,10 @@ def in_lab(monkeypatch):
 @pytest.fixture
 def settings():
     """A function: settings("vae_mnist", width=8) is that notebook's defaults with some replaced."""
-    from lib.runs import NOTEBOOK_DIR
-    from lib.settings import check, notebook_defaults
+    from lib.settings import check, parameters
 
     def made(notebook, **changed):
-        return check({**notebook_defaults(NOTEBOOK_DIR / f"{notebook}.ipynb"), **changed}, notebook)
+        return check({**parameters(notebook), **changed}, notebook)
 
     return made
 

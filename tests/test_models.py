@@ -8,34 +8,14 @@ import pytest
 from conftest import images
 
 from lib.backend import keras, tf
-from lib.models import (
-    GAN,
-    LOG_2,
-    VAE,
-    WGAN,
-    bernoulli_nll,
-    build,
-    discriminator_loss,
-    emd_estimate,
-    gaussian_nll,
-    gradient_penalty,
-    jsd_estimate,
-    kl_to_standard_normal,
-    non_saturating_loss,
-)
-from lib.networks import facts, stream
-from lib.training import (
-    FusedAdam,
-    NonFiniteLossError,
-    batches,
-    binarize_once,
-    blocks,
-    effort,
-    even_size,
-    optimizers,
-    rate,
-    train,
-)
+from lib.models import GAN, VAE, WGAN, build
+from lib.models.custom import FusedAdam
+from lib.models.gan import LOG_2, discriminator_loss, jsd_estimate, non_saturating_loss
+from lib.models.layers import facts, stream
+from lib.models.vae import bernoulli_nll, binarize_once, gaussian_nll, kl_to_standard_normal
+from lib.models.wgan import emd_estimate, gradient_penalty
+from lib.provenance import networks_digest
+from lib.training import NonFiniteLossError, batches, blocks, effort, even_size, rate, train
 
 RNG = np.random.default_rng(0)
 
@@ -106,16 +86,21 @@ def test_jsd_estimate_of_two_gaussians(distance, exact):
 
 
 def _linear(size):
-    return keras.Sequential([keras.Input((size, 1, 1)), keras.layers.Flatten(), keras.layers.Dense(1, use_bias=False)])
+    shape, flatten, one = keras.Input((size, 1, 1)), keras.layers.Flatten(), keras.layers.Dense(1, use_bias=False)
+    return keras.Sequential([shape, flatten, one], name="critic")
 
 
-def test_clipped_linear_critic_finds_c_times_the_shift():
+def test_clipped_linear_critic_finds_c_times_the_shift(settings):
     """On a pure shift D a linear critic clipped at c reaches exactly c |D|_1."""
     shift = np.array([0.5, -1.0, 2.0], "f").reshape(1, 3, 1, 1)
     fake = RNG.normal(size=(400, 3, 1, 1)).astype("f")
-    critic = _linear(3)
-    model = WGAN(keras.Sequential([keras.Input((1,)), keras.layers.Dense(3)]), critic, lipschitz="clip", clip=0.01)
-    model.compile(keras.optimizers.RMSprop(0.01), keras.optimizers.RMSprop(0.01))
+
+    class Linear(WGAN):
+        def build_judge(self):
+            return _linear(3)
+
+    model = build(settings("wgan_mnist", lipschitz="clip", clip=0.01, learning_rate=0.01), (4, 4, 1), Linear)
+    model.prepare()
     model.generator = lambda z, training: tf.constant(fake)
     for _ in range(20):
         _, emd = model.critic_step(tf.constant(fake + shift))
@@ -269,7 +254,7 @@ def test_steps_and_images_are_counted(settings):
     model = build(ours, (8, 8, 1))
     train(model, dataset, ours)
     steps = {"critic": 2 * 2 * 3, "generator": 2 * 2}
-    assert effort(model, dataset, ours) == {"steps": steps, "images_seen": 2 * 48}
+    assert effort(model) == {"steps": steps, "images_seen": 2 * 48}
 
 
 def test_clipping_holds_after_training(settings):
@@ -318,29 +303,29 @@ def plain_step(model, images):
             nll = tf.nn.sigmoid_cross_entropy_with_logits(labels=pixels, logits=logits)
             kl = 0.5 * (tf.exp(z_log_var) + z_mean**2 - 1.0 - z_log_var)
             loss = tf.reduce_mean(tf.reduce_sum(nll, (1, 2, 3)) + tf.reduce_sum(kl, 1))
-        update(model.optimizer, tape, loss, model)
+        update(model.optimizers["vae"], tape, loss, model)
     elif isinstance(model, GAN):
         latents = model.latents(images.shape[0], model.training_seed)
         with tf.GradientTape() as tape:
             real, fake = (model.judge(x, training=True) for x in (pixels, model.generator(latents, training=True)))
             loss = 0.5 * (tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(tf.nn.softplus(fake)))
-        update(model.judge_optimizer, tape, loss, model.judge)
+        update(model.optimizers[model.judge.name], tape, loss, model.judge)
         with tf.GradientTape() as tape:
             scores = model.judge(model.generator(latents, training=True), training=True)
             loss = tf.reduce_mean(tf.nn.softplus(-scores))
-        update(model.generator_optimizer, tape, loss, model.generator)
+        update(model.optimizers["generator"], tape, loss, model.generator)
     else:
-        for real in tf.split(pixels, model.n_critic):
+        for real in tf.split(pixels, model.settings.n_critic):
             fake = model.generator(model.latents(real.shape[0], model.training_seed), training=True)
             with tf.GradientTape() as tape:
                 loss = tf.reduce_mean(model.judge(fake)) - tf.reduce_mean(model.judge(real))
                 mix = keras.random.uniform((real.shape[0], 1, 1, 1), seed=model.training_seed)
-                loss += model.gp_weight * gradient_penalty(model.judge, real, fake, mix)
-            update(model.judge_optimizer, tape, loss, model.judge)
+                loss += model.settings.gp_weight * gradient_penalty(model.judge, real, fake, mix)
+            update(model.optimizers[model.judge.name], tape, loss, model.judge)
         with tf.GradientTape() as tape:
             latents = model.latents(real.shape[0], model.training_seed)
             loss = -tf.reduce_mean(model.judge(model.generator(latents, training=True)))
-        update(model.generator_optimizer, tape, loss, model.generator)
+        update(model.optimizers["generator"], tape, loss, model.generator)
 
 
 @pytest.mark.parametrize("notebook", ["vae_mnist", "gan_mnist", "wgan_mnist"])
@@ -350,14 +335,13 @@ def test_fit_makes_the_steps_of_the_papers(settings, notebook):
     dataset = data(80)
     fitted, plain = (build(ours, (8, 8, 1)) for _ in range(2))
     train(fitted, dataset, ours)
-    adam = keras.optimizers.Adam
-    if notebook == "vae_mnist":
-        plain.start_at_mean(dataset.x_train)
-        plain.compile(adam(ours.learning_rate))
-        plain.optimizer.build(plain.trainable_weights)
-    else:
-        betas = (ours.beta_1, 0.999) if notebook == "gan_mnist" else (0.5, 0.9)
-        plain.compile(*(adam(ours.learning_rate, *betas) for _ in range(2)))
+    plain.begin(dataset.x_train, dataset.x_validation)
+    betas = {"vae_mnist": (0.9, 0.999), "gan_mnist": (ours.__dict__.get("beta_1"), 0.999), "wgan_mnist": (0.5, 0.9)}
+    names = ("vae",) if notebook == "vae_mnist" else (plain.judge.name, "generator")
+    plain.make_optimizers = lambda: {
+        name: keras.optimizers.Adam(ours.learning_rate, *betas[notebook]) for name in names
+    }
+    plain.prepare()
     step = tf.function(lambda images: plain_step(plain, images), autograph=False)
     size = 16 if notebook == "wgan_mnist" else 8
     for epoch in range(2):
@@ -401,7 +385,7 @@ def test_the_learning_rate_of_an_epoch(schedule, rates):
 def test_a_schedule_moves_all_optimizers(settings, notebook):
     ours = settings(notebook, **TINY, schedule="linear")
     train(model := build(ours, (8, 8, 1)), data(64), ours)
-    rates = [float(one.learning_rate) for one in optimizers(model)]
+    rates = [float(one.learning_rate) for one in model.optimizers.values()]
     assert rates == pytest.approx([ours.learning_rate / 2] * (1 if notebook == "vae_mnist" else 2))
 
 
@@ -432,7 +416,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(settings, notebook, network, wo
     model = build(ours, (8, 8, 1))
     part = model.networks[network]
     part.set_weights([np.full_like(weight, np.nan) for weight in part.get_weights()])
-    model.drawn = ""  # as if they had been drawn so
+    model.drawn = networks_digest(model.networks)  # as if they had been drawn so
     with pytest.raises(NonFiniteLossError, match=rf"({words}) is nan at epoch 1, within 8 steps .*lower learning_rate"):
         train(model, data(), ours)
 
@@ -462,4 +446,4 @@ def test_no_validation_images_no_validation_numbers(settings):
 def test_models_are_what_the_settings_name(settings):
     kinds = {"vae_mnist": VAE, "gan_mnist": GAN, "wgan_mnist": WGAN}
     for notebook, kind in kinds.items():
-        assert type(build(settings(notebook), (8, 8, 1))) is kind
+        assert isinstance(build(settings(notebook), (8, 8, 1)), kind)

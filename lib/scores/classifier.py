@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.backend import keras, tf, untuned  # isort: skip  before anything of Keras
-from keras import layers
+from lib import keys, runs
+from lib.backend import Lazy, keras, tf, untuned
+from lib.scores import estimates
 
-from lib import estimates, keys, runs
-
+layers = Lazy("keras.layers")
 FEATURES = 64
 SEED = 1
 
@@ -52,7 +52,8 @@ def classifier(dataset, say: Callable[[str], None] = print) -> Classifier:
         say(f"training the classifier whose features score {dataset.name}: once for this dataset, then it is kept")
         _train(dataset, folder)
 
-    key = {"data": dataset.sha256, "sources": keys.module_digests(["classifier"]), "versions": keys.versions()}
+    sources = keys.sources(("backend", "scores/classifier"), ("classifier",))
+    key = {"data": dataset.sha256, "sources": sources, "versions": keys.versions()}
     folder = runs.cached(f"classifier-{dataset.name}", key, make)
     about = json.loads((folder / "about.json").read_bytes())
     return Classifier(keras.models.load_model(folder / "classifier.keras", compile=False), about["accuracy"])

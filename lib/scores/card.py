@@ -6,20 +6,20 @@ no number but a reason.
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from lib import estimates, keys, runs
+from lib import keys, runs
 from lib.backend import keras
-from lib.classifier import classifier
-from lib.estimates import parts
+from lib.scores import drawing, estimates
+from lib.scores.classifier import classifier
+from lib.scores.estimates import COMPARED, SEED, parts, some, too_few
 
-SEED = 20_131_220  # of every draw made for an evaluation, whatever the run's own seed
 BINS = 100  # of NDB, at most one for ten of the images that are scored: with fewer in a bin no test sees anything
 BIN_IMAGES = 45_000  # training images that the bins are fitted to, at most
 COMPONENTS = 64  # of the pixels' principal components, where there is no classifier
-COMPARED = 10  # images on each side, at least, where sets are compared: of fewer, a score says nothing
 
 
 class Scorecard:
@@ -33,16 +33,17 @@ class Scorecard:
         say: called with one line before something slow begins.
 
     Attributes:
+        held_out: images of no training, uint8 [N, H, W, C].
         references: {score: {kind of images: value}}.
         absent: {score: why this dataset has no such number}.
     """
 
     def __init__(self, dataset, say=print):
         dataset = dataset.split_again(5000)
-        self.test = dataset.x_test
+        self.dataset, self.held_out, self.test = dataset, dataset.x_validation, dataset.x_test
         self.count = min(len(dataset.x_test), len(dataset.x_validation) * 4 // 5)
         self.classifier = None if without_classes(dataset) else classifier(dataset, say)
-        key = cache_key(dataset) | {"classifier": self.classifier and digest(self.classifier.network)}
+        key = cache_key(dataset, "Scorecard") | {"classifier": self.classifier and digest(self.classifier.network)}
         folder = runs.cached(f"scorecard-{dataset.name}", key, lambda folder: self._make(folder, dataset, say))
         with np.load(folder / "real.npz") as arrays:
             self.real = dict(arrays)
@@ -116,6 +117,26 @@ class Scorecard:
         scored = {names: score() for names, score in every.items() if names[0] not in self.absent}
         return {name: value for names, values in scored.items() for name, value in zip(names, values, strict=True)}
 
+    @staticmethod
+    def images(model, count: int) -> np.ndarray:
+        """The first `count` images of a model, uint8: the same latents for every run of this latent dimension."""
+        return drawing.decode(model, drawing.latents(count, model.latent_dim))
+
+    def once(self, what: str, of: dict, code: tuple[str, ...], make: Callable[[], dict]) -> dict:
+        """Numbers that are made once for this dataset, and kept.
+
+        Args:
+            what: begins the name under which they are kept.
+            of: what they depend on beside the dataset and the code, in JSON's types.
+            code: names of the functions that make them.
+        """
+
+        def write(folder: Path) -> None:
+            (folder / "numbers.json").write_text(json.dumps(make()), encoding="utf-8")
+
+        folder = runs.cached(f"{what}-{self.dataset.name}", cache_key(self.dataset, *code) | of, write)
+        return json.loads((folder / "numbers.json").read_bytes())
+
     def about(self) -> dict:
         """What a run records of what it was scored with."""
         accuracy = self.classifier.accuracy if self.classifier else None
@@ -125,11 +146,6 @@ class Scorecard:
             "bins": len(self.bins.centres),
             "n": self.count,
         }
-
-
-def too_few(found: int, needed: int) -> str:
-    """Why a number that compares sets is absent."""
-    return f"{found} real image{'s' * (found > 1)} to compare with, {needed} needed"
 
 
 def without_classes(dataset) -> str:
@@ -144,10 +160,9 @@ def digest(network: keras.Model) -> str:
     return hashlib.sha256(b"".join(weight.tobytes() for weight in network.get_weights())).hexdigest()
 
 
-def cache_key(dataset) -> dict:
-    """What is computed once for a dataset depends on."""
-    sources = keys.module_digests(keys.EVALUATION_SOURCES)
-    return {"data": dataset.sha256, "sources": sources, "versions": keys.versions()}
+def cache_key(dataset, *code: str) -> dict:
+    """What is computed once for a dataset depends on: its images, and the code that these names lead to."""
+    return {"data": dataset.sha256, "sources": keys.sources(keys.EVALUATION, code), "versions": keys.versions()}
 
 
 def principal_components(points: np.ndarray, count: int) -> dict[str, np.ndarray]:
@@ -162,12 +177,6 @@ def principal_components(points: np.ndarray, count: int) -> dict[str, np.ndarray
     components = min(COMPONENTS, max(2, count // 5), *points.shape)
     fitted = PCA(components, svd_solver="randomized", random_state=0).fit(points)
     return {"mean": fitted.mean_, "components": fitted.components_}
-
-
-def some(images: np.ndarray, count: int) -> np.ndarray:
-    """`count` of the images, drawn by a fixed seed: never the first ones, which may be easier than the others."""
-    chosen = np.random.default_rng(SEED).permutation(len(images))[:count]
-    return images[np.sort(chosen)]
 
 
 def _different(images: np.ndarray, most: int) -> int:

@@ -8,6 +8,8 @@ import numpy as np
 from scipy import linalg, ndimage, optimize, special
 
 PART = 500  # images or rows taken at a time, where all at once would need much memory
+SEED = 20_131_220  # of every draw made for an evaluation, whatever the run's own seed
+COMPARED = 10  # images on each side, at least, where sets are compared: of fewer, a score says nothing
 Z = 3.0  # standard errors beyond which a bin counts as different
 NEIGHBOURS = 3  # k of precision and recall
 
@@ -150,6 +152,22 @@ def importance_bounds(log_weights: np.ndarray, sizes) -> dict[int, float]:
     return {k: float((special.logsumexp(group, axis=2) - np.log(k)).mean()) for k, group in grouped.items()}
 
 
+def bernoulli_references(x_train: np.ndarray, x_test: np.ndarray) -> dict[str, float]:
+    """Cross-entropy of test images, nats per image: under the training images' mean, which is the best constant
+    decoder, and under the pixels themselves, which is 0 for black and white ones.
+
+    A loss near the first means a collapsed model; no model of grey levels can get below the second.
+    """
+    total = sum(rows(part).sum(axis=0, dtype=np.float64) for part in parts(x_train))
+    mean = np.clip(total / len(x_train), 1e-6, 1 - 1e-6)
+    against_mean, against_itself = 0.0, 0.0
+    for part in parts(x_test):
+        pixels = rows(part).astype(np.float64)
+        against_mean -= (pixels @ np.log(mean) + (1 - pixels) @ np.log1p(-mean)).sum()
+        against_itself += special.entr(pixels).sum() + special.entr(1 - pixels).sum()
+    return {"mean_image": float(against_mean / len(x_test)), "pixel_entropy": float(against_itself / len(x_test))}
+
+
 def lipschitz_bound(kernels) -> float:
     """A Lipschitz constant, L2 to L2, of a chain of Dense layers [n_in, n_out] and slopes of at most 1: the product of
     the spectral norms."""
@@ -196,3 +214,17 @@ def damaged(images: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
         "noisy": np.where(noise, rng.integers(0, 256, images.shape, dtype=np.uint8), images),
         "mean_image": np.broadcast_to(mean, images.shape),
     }
+
+
+# ---- of which images ------------------------------------------------------------------------------
+
+
+def some(images: np.ndarray, count: int) -> np.ndarray:
+    """`count` of the images, drawn by a fixed seed: never the first ones, which may be easier than the others."""
+    chosen = np.random.default_rng(SEED).permutation(len(images))[:count]
+    return images[np.sort(chosen)]
+
+
+def too_few(found: int, needed: int) -> str:
+    """Why a number that compares sets is absent."""
+    return f"{found} real image{'s' * (found > 1)} to compare with, {needed} needed"

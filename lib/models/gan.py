@@ -1,0 +1,191 @@
+"""A GAN (Goodfellow et al. 2014, arXiv:1406.2661) with the non-saturating loss: all that is particular to it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lib.backend import Lazy, keras, ops, tf, untuned
+from lib.models import layers
+from lib.models.base import Adversarial, judged, unit_range
+from lib.models.description import Description, Settings, share
+
+custom = Lazy("lib.models.custom")
+
+LOG_2 = math.log(2.0)
+DROPOUT = 0.3  # of the mlp discriminator: without it, galleries of mlp GANs on MNIST lost most digits but 4, 7 and 9
+
+
+class GANSettings(Settings):
+    """A GAN's settings."""
+
+    beta_1: share()
+
+
+# ---- losses --------------------------------------------------------------------------------------
+
+
+def discriminator_loss(real_logits, fake_logits):
+    """Mean of the real and the fake cross-entropies, [B, 1] both -> scalar (Goodfellow et al. 2014, eq. 1, halved)."""
+    return 0.5 * (ops.mean(ops.softplus(-real_logits)) + ops.mean(ops.softplus(fake_logits)))
+
+
+def jsd_estimate(discriminator_loss):
+    """log 2 - d_loss, in nats, at most 0.6931: in expectation, and on images that the discriminator was not fitted
+    to, a lower bound of the Jensen-Shannon divergence (Goodfellow et al. 2014, theorem 1)."""
+    return LOG_2 - discriminator_loss
+
+
+def non_saturating_loss(fake_logits):
+    """The generator's loss, -log D(G(z)), [B, 1] -> scalar (Goodfellow et al. 2014, section 3)."""
+    return ops.mean(ops.softplus(-fake_logits))
+
+
+# ---- the model -----------------------------------------------------------------------------------
+
+
+class GAN(Adversarial):
+    """A generator against a discriminator, which says of each image whether it is real."""
+
+    Settings = GANSettings
+    images_per_second = (6_500, 2_200)
+    estimate_name = "jsd"
+
+    @classmethod
+    def describe(cls, settings):
+        splits = {f"jsd_{split}": f"JSD, {split} (nats)" for split in ("train", "validation", "test", "fresh")}
+        return Description(
+            title="GAN",
+            columns={"d_loss": "discriminator", "g_loss": "generator", "jsd": "JSD estimate"},
+            curve=(("jsd",),),
+            losses=(("d_loss", "g_loss"),),
+            units=("nats",),
+            levels={"log 2, the maximum": LOG_2},
+            headline="jsd_test",
+            metrics=splits,
+            figures=("jsd",),
+            assumptions={"layers of the GAN": f"{settings.network}; see the tables of layers above"},
+            steps=("generator", "discriminator"),
+        )
+
+    def build_generator(self):
+        return layers.generator(self.image_shape, self.settings)
+
+    def build_judge(self):
+        """The discriminator: images [B, H, W, C] in [0, 1] -> logits [B, 1] of "this image is real"."""
+        return layers.judge(self.image_shape, self.settings, "discriminator", scale=2.0, dropout=DROPOUT)
+
+    def make_optimizers(self):
+        rate, beta_1 = self.settings.learning_rate, self.settings.beta_1
+        return {name: custom.FusedAdam(rate, beta_1=beta_1) for name in ("discriminator", "generator")}
+
+    # -- the algorithm
+
+    def judge_loss(self, real_logits, fake_logits):
+        """What the discriminator minimises."""
+        return discriminator_loss(real_logits, fake_logits)
+
+    def generator_loss(self, fake_logits):
+        """What the generator minimises."""
+        return non_saturating_loss(fake_logits)
+
+    def train_step(self, images):
+        real = unit_range(images)
+        with tf.GradientTape() as generator_tape:
+            fake = self.generator(self.latents(images.shape[0], self.training_seed), training=True)
+
+        with tf.GradientTape() as tape:
+            d_loss = self.judge_loss(self.judge(real, training=True), self.judge(fake, training=True))
+        self.update(self.judge, tape, d_loss)
+
+        with generator_tape:  # continues with the same images: the generator runs once per step
+            g_loss = self.generator_loss(self.judge(fake, training=True))
+        self.update(self.generator, generator_tape, g_loss)
+        return self.report(**self.reported(d_loss, g_loss))
+
+    def test_step(self, images):
+        fake = self.generator(self.latents(images.shape[0], self.testing_seed), training=False)
+        fake_logits = self.judge(fake, training=False)
+        d_loss = self.judge_loss(self.judge(unit_range(images), training=False), fake_logits)
+        return self.report(**self.reported(d_loss, self.generator_loss(fake_logits)))
+
+    def reported(self, d_loss, g_loss):
+        """The columns of the history."""
+        return {"d_loss": d_loss, "g_loss": g_loss, "jsd": jsd_estimate(d_loss)}
+
+    # -- numbers
+
+    @staticmethod
+    def estimate(real, fake):
+        return jsd_estimate(discriminator_loss(real, fake))
+
+    def numbers(self, dataset, card):
+        """The JSD estimate, nats: by the trained discriminator on each split, and by a fresh one.
+
+        It is a bound only where the discriminator was not fitted to the images: the training images' value is none.
+        """
+        from lib.scores import estimates
+
+        own = super().numbers(dataset, card)
+        count = min(len(card.held_out), len(dataset.x_test))
+        if count < 2 * estimates.COMPARED:  # a half to fit to, a half to score
+            own["absent"]["jsd_fresh"] = estimates.too_few(count, 2 * estimates.COMPARED)
+            return own
+        test, held_out = estimates.some(dataset.x_test, count), estimates.some(card.held_out, count)
+        settings = self.settings.model_copy(update={"seed": 0})
+        fresh = layers.judge(dataset.shape, settings, "discriminator", scale=2.0, dropout=DROPOUT)
+
+        def references():
+            others = {"real": held_out, **estimates.damaged(held_out, estimates.SEED)}
+            return {name: fresh_jsd(fresh, test, images) for name, images in others.items()}
+
+        own["metrics"]["jsd_fresh"] = fresh_jsd(fresh, test, card.images(self, count))
+        own["references"]["jsd_fresh"] = card.once(
+            "fresh", {"network": settings.network}, ("fresh_jsd", "judge"), references
+        )
+        own["samples_n"]["jsd_fresh"] = count - count // 2  # those that it is scored on
+        return own
+
+
+def fresh_jsd(judge: keras.Model, real: np.ndarray, other: np.ndarray) -> float:
+    """The JSD estimate of a discriminator that no generator was trained against, nats.
+
+    It is fitted to four fifths of one half of both sets and scored on the other half: a lower bound of the
+    Jensen-Shannon divergence in expectation, whatever the fit. The last fifth says when to stop, and how sure to be:
+    one slope and one offset for all logits (Platt 1999). The images are shuffled first: the halves of MNIST's test
+    images differ, and a file may be sorted by class.
+
+    Args:
+        judge: gives the layers; its weights are not used.
+        real, other: uint8 [N, H, W, C] both.
+    """
+    from sklearn.linear_model import LogisticRegression  # imported late: it takes a second
+
+    from lib.scores import estimates
+
+    keras.utils.set_random_seed(estimates.SEED)
+    fresh = keras.models.clone_model(judge)
+    fresh.compile(keras.optimizers.Adam(2e-4), keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
+    rng = np.random.default_rng(estimates.SEED)
+    real, other = (each[rng.permutation(len(each))] for each in (real, other))
+    half = len(real) // 2
+    fitted = half * 4 // 5
+    images = np.concatenate([real[:fitted], other[:fitted]])
+    stopping = np.concatenate([real[fitted:half], other[fitted:half]])
+    labels, stopping_labels = (np.repeat(np.float32([1, 0]), count)[:, None] for count in (fitted, half - fitted))
+
+    def pairs(images, labels):
+        return tf.data.Dataset.from_tensor_slices((images / np.float32(255), labels))
+
+    fresh.fit(
+        untuned(pairs(images, labels).shuffle(2 * fitted, estimates.SEED).batch(min(64, fitted)).prefetch(2)),
+        epochs=30,
+        shuffle=False,  # it is
+        validation_data=untuned(pairs(stopping, stopping_labels).batch(500)),
+        callbacks=[keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)],
+        verbose=0,
+    )
+    sure = LogisticRegression().fit(judged(fresh, stopping), stopping_labels.ravel())
+    logits = (sure.decision_function(judged(fresh, each[half:])).astype(np.float32) for each in (real, other))
+    return float(jsd_estimate(discriminator_loss(*logits)))

@@ -1,0 +1,1 @@
+"""The numbers of trained models, each beside references of the same estimator on other images."""
