@@ -15,14 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lib import npz
-from lib.download import SOURCES, again, array_sha256, fetch, folder, missing
+from lib.download import DATASETS, SOURCES, again, array_sha256, fetch, folder, missing
 from lib.generated import DIGITS_TRAIN, SHAPES, digits, shapes
 from lib.npz import ARRAYS
-from lib.settings import DATASETS, UserError, nearest
+from lib.errors import UserError, nearest
 
 __all__ = [
     "ARRAYS",
     "BUILT_IN",
+    "DATASETS",
     "SOURCES",
     "Dataset",
     "fetch",

@@ -25,8 +25,9 @@ import platformdirs
 
 from lib import ownership
 from lib.npz import ARRAYS
-from lib.settings import DATASETS, UserError, in_one_line, nearest
+from lib.errors import UserError, in_one_line, nearest
 
+DATASETS = ("mnist", "cifar10", "digits", "shapes")
 CONNECT_SECONDS = 10
 
 

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 from IPython.display import Markdown, display
 
-from lib import evaluation, figures, rounding, runs
+from lib import figures, rounding, runs
 from lib.backend import keras
 from lib.models import build
-from lib.settings import check, notebook_defaults
+from lib.scores import evaluation
+from lib.settings import check, parameters
 from lib.training import OneLineAnEpoch
 
 SLIDERS = 10  # at most: of the first latents
@@ -102,7 +103,7 @@ class LiveProgress(OneLineAnEpoch):
             self._draw()
 
     def _draw(self) -> None:
-        z = evaluation.latents(evaluation.GRID, evaluation.latent_dim(self.model))
+        z = evaluation.latents(evaluation.GRID, self.model.latent_dim)
         self.curves.draw(figures.training(self.history, self.model_name))
         self.images.draw(figures.gallery(evaluation.decode(self.model, z), 6), 320)
         self.drawn = time.perf_counter()
@@ -203,7 +204,7 @@ def opened(folder: Path):
     """
     result = runs.read_result(folder)
     settings = {
-        **notebook_defaults(runs.NOTEBOOK_DIR / f"{result['notebook']}.ipynb"),
+        **parameters(result["notebook"]),
         **result["settings"],
         "output_dir": "",
     }  # some were added since
@@ -230,7 +231,7 @@ def walk(model, start: int = 0, end: int = 1, steps: int = 10) -> np.ndarray:
 
 def seeded(model, seed: int, count: int = 1) -> np.ndarray:
     """Latents [count, latent_dim] of the prior, drawn from a seed."""
-    return np.random.default_rng(seed).standard_normal((count, evaluation.latent_dim(model))).astype(np.float32)
+    return np.random.default_rng(seed).standard_normal((count, model.latent_dim)).astype(np.float32)
 
 
 def between(first: np.ndarray, last: np.ndarray, parts: np.ndarray) -> np.ndarray:
@@ -262,7 +263,7 @@ def move(model):
 
     from lib import controls
 
-    size = evaluation.latent_dim(model)
+    size = model.latent_dim
     names = [f"z{number + 1}" for number in range(min(size, SLIDERS))]
     sliders, picture, words = (
         controls.Sliders(names=names, value=[0.0] * len(names)),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lib import conversions
-from lib.settings import UserError, in_one_line, nearest
+from lib.errors import UserError, in_one_line, nearest
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 FEWEST = {"x_train": 20, "x_test": 10}  # images

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from lib.settings import NOTEBOOKS, UserError
+from lib.errors import UserError
 
 RUN_FILES = ("result.json", "parameters.yaml", "history.csv", "samples.npz", "log.txt", "notebook.ipynb")
 CHECKPOINT, PROGRESS, CLAIM, ERROR, KERNEL_LOG = (
@@ -98,8 +98,7 @@ def _is_partial(folder: Path) -> bool:
         if "started" in json.loads((folder / CLAIM).read_bytes()):
             return True
     with suppress(OSError):
-        first = (folder / "parameters.yaml").read_bytes().split(b"\n")[0].decode(errors="replace")
-        if first in [f"notebook: {name}" for name in NOTEBOOKS]:
+        if (folder / "parameters.yaml").read_bytes().startswith(b"notebook: "):
             return True
     with suppress(OSError, ValueError, KeyError, TypeError):
         return "papermill" in json.loads((folder / "notebook.ipynb").read_bytes())["metadata"]

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from IPython.display import Markdown, display
 
-from lib import data, evaluation, explore, figures, rounding, runs
+from lib import data, explore, figures, rounding, runs
+from lib.scores import evaluation
 from lib.settings import UserError
 
 REPORTS = runs.ROOT / "reports"

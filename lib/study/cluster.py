@@ -65,7 +65,7 @@ def look(lease: Lease, datasets: list[str]) -> dict:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "sees": lease.held(),
         "folder": str(lease.path.parent),
-        "sources": keys.module_digests((*keys.TRAINING_SOURCES, *keys.EVALUATION_SOURCES)),
+        "sources": keys.every_source(),
         "versions": keys.versions(),
         "data": fingerprints,
     }
