@@ -151,23 +151,19 @@ def evidence(study: Study) -> list[Study]:
 
 def find(study: str) -> Path:
     """The file of a study named by path or by stem; or, if there is none, the folder with its runs."""
-    path = Path(os.path.abspath(os.path.expanduser(study)))
     known = sorted(one.stem for one in PARAMETERS_DIR.glob("*.yaml"))
-    if path.suffix in (".yaml", ".yml"):
-        if os.path.isfile(path):  # Path.is_file raises on a name that is too long
+    given = Path(os.path.abspath(os.path.expanduser(study)))
+    for path in (PARAMETERS_DIR / f"{study}.yaml", REPORTS_DIR / study, given):
+        if path.suffix in (".yaml", ".yml") and os.path.isfile(path):  # Path.is_file raises on a name that is too long
             return path
-        raise UserError(f"{study}: no such study file")
-    if study in known:
-        return PARAMETERS_DIR / f"{study}.yaml"
-    for folder in (REPORTS_DIR / study, path):
-        if os.path.isdir(folder / "runs"):
-            ours = folder.parent == REPORTS_DIR and folder.name in known
-            return PARAMETERS_DIR / f"{folder.name}.yaml" if ours else folder
+        if os.path.isdir(path / "runs"):
+            ours = path.parent == REPORTS_DIR and path.name in known
+            return PARAMETERS_DIR / f"{path.name}.yaml" if ours else path
     if study == NOTEBOOK_RUNS:
         raise UserError(f"study {study!r}: no runs yet; notebooks save their runs in {REPORTS_DIR / study}")
     raise UserError(
-        f"study {study!r} is not one of {', '.join(known)} in parameters/{nearest(study, [*known, NOTEBOOK_RUNS])}, a "
-        ".yaml file, or a folder with runs/ in it"
+        f"study {study!r}: no such study file, no folder with runs/ in it, and not one of {', '.join(known)} in "
+        f"parameters/{nearest(study, [*known, NOTEBOOK_RUNS])}"
     )
 
 
