@@ -16,24 +16,12 @@ import numpy as np
 
 from lib import npz
 from lib.download import DATASETS, SOURCES, again, array_sha256, fetch, folder, missing
+from lib.errors import UserError, nearest
 from lib.generated import DIGITS_TRAIN, SHAPES, digits, shapes
 from lib.npz import ARRAYS
-from lib.errors import UserError, nearest
 
-__all__ = [
-    "ARRAYS",
-    "BUILT_IN",
-    "DATASETS",
-    "SOURCES",
-    "Dataset",
-    "fetch",
-    "fingerprint",
-    "folder",
-    "header",
-    "listing",
-    "load",
-    "verify",
-]
+__all__ = ["ARRAYS", "BUILT_IN", "DATASETS", "SOURCES", "Dataset", "fetch", "fingerprint", "folder", "header"]
+__all__ += ["listing", "load", "verify"]
 
 SPLIT_SEED = 5000
 SHAPES_TEST = 1_000  # images
@@ -155,7 +143,7 @@ def load(name: str, validation: int = 5000) -> Dataset:
         x_test=arrays["x_test"],
         y_test=arrays.get("y_test"),
         sha256=digest,
-        canonical=name in SOURCES or _is_mnist(raw),
+        canonical=name in SOURCES or not _unlike(raw, MNIST_SHA256),
         class_names=BUILT_IN[known].class_names if known else None,
         fingerprint=read,
     )
@@ -216,17 +204,14 @@ def listing() -> str:
     """A table of the datasets known by name: what each is, whether its file is there, and where."""
     rows = [("name", "images", "shape", "state", "file")]
     for name, known in BUILT_IN.items():
-        state, file = _state(name) if name in SOURCES else ("generated", "")
-        rows.append((name, known.what, "x".join(map(str, known.shape)), state, file))
+        file, state = "", "generated"
+        if name in SOURCES:
+            npz_file, archive = folder() / f"{name}.npz", folder() / SOURCES[name].file
+            places = ((npz_file, "present"), (archive, "to be converted"))
+            file, state = next((each for each in places if each[0].is_file()), (npz_file, "missing"))
+        rows.append((name, known.what, "x".join(map(str, known.shape)), state, str(file)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-
-
-def _state(name: str) -> tuple[str, str]:
-    for file, state in ((f"{name}.npz", "present"), (SOURCES[name].file, "to be converted")):
-        if (folder() / file).is_file():
-            return state, str(folder() / file)
-    return "missing", str(folder() / f"{name}.npz")
 
 
 def _path(name: str, download: bool = False) -> Path:
@@ -272,10 +257,8 @@ def _arrays(name: str, download: bool = False) -> dict[str, np.ndarray]:
         raw = npz.read(path)
     except UserError as error:
         raise UserError(f"dataset {name}: {error}; {again(name)}" if name in SOURCES else error) from None
-    if name == "mnist":
-        _check_digests(path, raw, MNIST_SHA256)
-    if name == "cifar10":
-        _check_digests(path, raw, _recorded(path))
+    if name in SOURCES and (fault := _unlike(raw, MNIST_SHA256 if name == "mnist" else _recorded(path))):
+        raise UserError(f"dataset {name}: {path}: {fault}; {again(name)}")
     return raw
 
 
@@ -299,18 +282,13 @@ def _recorded(path: Path) -> dict[str, str]:
     )
 
 
-def _check_digests(path: Path, raw: dict[str, np.ndarray], expected: dict[str, str]) -> None:
-    for key, digest in expected.items():
+def _unlike(raw: dict[str, np.ndarray], published: dict[str, str]) -> str:
+    """Which of the arrays is not the published one; "" if all are."""
+    for key, digest in published.items():
         found = array_sha256(raw[key]) if key in raw else "none: there is no such array"
         if found != digest:
-            raise UserError(
-                f"dataset {path.stem}: {path}: {key} is not the published one: sha256 {found}, expected {digest}; "
-                f"{again(path.stem)}"
-            )
-
-
-def _is_mnist(raw: dict[str, np.ndarray]) -> bool:
-    return all(key in raw and array_sha256(raw[key]) == digest for key, digest in MNIST_SHA256.items())
+            return f"{key} is not the published one: sha256 {found}, expected {digest}"
+    return ""
 
 
 def _digest(arrays: dict[str, np.ndarray]) -> str:

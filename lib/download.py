@@ -3,29 +3,26 @@
 No pickle is ever loaded from an archive that has not been verified.
 """
 
-import contextlib
 import hashlib
 import io
 import json
 import os
 import pickle
 import queue
-import socket
 import tarfile
 import tempfile
 import threading
 import urllib.request
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import platformdirs
 
 from lib import ownership
-from lib.npz import ARRAYS
 from lib.errors import UserError, in_one_line, nearest
+from lib.npz import ARRAYS
 
 DATASETS = ("mnist", "cifar10", "digits", "shapes")
 CONNECT_SECONDS = 10
@@ -103,7 +100,7 @@ def fetch(name: str, progress: bool = True) -> Path:
 
     Args:
         name: "mnist" or "cifar10".
-        progress: show Keras' progress bar rather than one line.
+        progress: whether to count the megabytes of a download.
 
     Raises:
         UserError: nothing to fetch under this name, no network, a corrupt download (nothing of it is kept), no
@@ -142,56 +139,42 @@ def fetch(name: str, progress: bool = True) -> Path:
 
 def _download(name: str, aside: Path, progress: bool) -> Path:
     """The published file in the folder `aside`, its sha256 checked."""
-    source = SOURCES[name]
-    failed = f"{missing(name)}; the download from {source.url} failed: "
+    source, digest = SOURCES[name], hashlib.sha256()
+    path = aside / source.file
+    print(f"downloading {name} ({source.megabytes} MB) from {source.url} to {folder()}", flush=True)
     try:
-        _connect(source.url)
+        with _opened(source.url) as answer, path.open("wb") as file:
+            while block := answer.read(2**20):
+                file.write(block)
+                digest.update(block)
+                print(f"\r{file.tell() / 1e6:.0f} MB" if progress else "", end="", flush=True)
+        print(end="\n" if progress else "")
+        if digest.hexdigest() != source.sha256:
+            raise UserError(f"it has sha256 {digest.hexdigest()}, expected {source.sha256}")
     except Exception as error:
-        raise UserError(failed + in_one_line(error)) from None
-    import keras
-
-    if not progress:
-        print(f"downloading {name} ({source.megabytes} MB) from {source.url} to {folder()}", flush=True)
-    hush = contextlib.nullcontext() if progress else contextlib.redirect_stdout(io.StringIO())
-    try:
-        with hush, _socket_timeout(3 * CONNECT_SECONDS):
-            got = keras.utils.get_file(
-                source.file, source.url, file_hash=source.sha256, cache_dir=aside, cache_subdir=""
-            )
-    except Exception as error:  # get_file raises bare Exceptions
-        raise UserError(f"{failed}{in_one_line(error)} (nothing was kept)") from None
-    return Path(got)
+        failed = f"the download from {source.url} failed: {in_one_line(error)} (nothing was kept)"
+        raise UserError(f"{missing(name)}; {failed}") from None
+    return path
 
 
-def _connect(url: str) -> None:
+def _opened(url: str) -> BinaryIO:
     """Raises soon if the network does not answer: a host's many addresses, each with its own time limit, add up."""
     outcome = queue.SimpleQueue()
 
     def attempt():
         try:
-            urllib.request.urlopen(url, timeout=CONNECT_SECONDS).close()
-            outcome.put(None)
+            outcome.put(urllib.request.urlopen(url, timeout=3 * CONNECT_SECONDS))  # the limit of every later read too
         except Exception as error:
             outcome.put(error)
 
     threading.Thread(target=attempt, daemon=True).start()
     try:
-        error = outcome.get(timeout=CONNECT_SECONDS)
+        answer = outcome.get(timeout=CONNECT_SECONDS)
     except queue.Empty:
-        error = TimeoutError(f"no answer in {CONNECT_SECONDS} s")
-    if error:
-        raise error
-
-
-@contextlib.contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    """get_file sets no time limit: a stalled download would wait for ever."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
+        raise TimeoutError(f"no answer in {CONNECT_SECONDS} s") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def _convert(archive: Path, aside: Path) -> Path:

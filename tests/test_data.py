@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from lib import data, download, generated, npz
-from lib.settings import DATASETS, UserError
+from lib.data import DATASETS
+from lib.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("LATENT_REPORT_SHARED") or ROOT.parent / "shared" / "data")
@@ -415,8 +416,9 @@ def test_fetch_keeps_what_is_published_and_nothing_else(home, server, monkeypatc
         data.fetch("mnist")
     assert {path.name for path in home.iterdir()} <= {".lock"}
 
+    assert capsys.readouterr().out.endswith("\r0 MB\n")  # the file is small
+
     use_source(monkeypatch, "mnist", sha256=right)
-    capsys.readouterr()
     np.testing.assert_array_equal(data.load("mnist").x_test[..., 0], fake_mnist["x_test"])
     assert capsys.readouterr().out.count("\n") == 1
     assert {path.name for path in home.iterdir()} <= {".lock", "mnist.npz"}
