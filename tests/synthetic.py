@@ -36,6 +36,11 @@ MARKS = {  # by metric: real, blurred, noisy, class_removed, mean_image, untrain
 }
 
 
+def model_of(settings) -> str:
+    """vae, gan or wgan."""
+    return settings.notebook_name.partition("_")[0]
+
+
 def finish(study: plan.Study, leave_out=()) -> None:
     """Writes the folder of every run of a study, as its notebook would, but for those left out."""
     for run in study.runs:
@@ -48,13 +53,13 @@ def write(run: plan.PlannedRun, canonical: bool = False, labels: bool = True, re
     settings, rng = run.settings, np.random.default_rng(len(run.name) + run.settings.seed)
     _, shape = data.header(settings.dataset)
     (run.folder / "model").mkdir(parents=True)
-    layers = {name: layer_rows(shape, settings.width) for name in NETWORKS[settings.model]}
+    layers = {name: layer_rows(shape, settings.width) for name in NETWORKS[model_of(settings)]}
     for name in layers:
         (run.folder / "model" / f"{name}.keras").touch()
     plain = settings.model_dump(exclude={"output_dir"})
     (run.folder / "parameters.yaml").write_text(yaml.safe_dump(plain))
     (run.folder / "log.txt").write_text("epoch 1/1\n")
-    (run.folder / "history.csv").write_text(runs.history_csv(history(settings.model, rng)))
+    (run.folder / "history.csv").write_text(runs.history_csv(history(model_of(settings), rng)))
     np.savez_compressed(run.folder / "samples.npz", **samples(settings, shape, rng))
     nbformat.write(executed(settings.notebook), run.folder / "notebook.ipynb")
     facts = result(run, shape, layers, rng, canonical or bool(reencoded), labels, metrics)
@@ -115,7 +120,7 @@ def scores(settings, rng, labels: bool = True) -> dict[str, float]:
         "confidence": rng.uniform(0.8, 0.97),
     }
     shared = {name: float(value) for name, value in card.items() if labels or name not in CLASSES}
-    return {"vae": vae_scores, "gan": gan_scores, "wgan": wgan_scores}[settings.model](settings, rng) | shared
+    return {"vae": vae_scores, "gan": gan_scores, "wgan": wgan_scores}[model_of(settings)](settings, rng) | shared
 
 
 def vae_scores(settings, rng) -> dict[str, float]:
@@ -145,7 +150,7 @@ def references(settings, numbers) -> dict[str, dict[str, float]]:
         "gan": {"jsd_fresh": {"real": 0.002}},
         "wgan": {"w1": {"real": 5.55, "blurred": 5.4}},
     }
-    return found | own[settings.model]
+    return found | own[model_of(settings)]
 
 
 def images(metric: str, canonical: bool) -> int:
@@ -156,7 +161,7 @@ def images(metric: str, canonical: bool) -> int:
 
 def steps(settings) -> dict[str, int]:
     judge = {"gan": {"discriminator": 100}, "wgan": {"critic": 500}}
-    return {"vae": 1010} if settings.model == "vae" else {"generator": 100, **judge[settings.model]}
+    return {"vae": 1010} if model_of(settings) == "vae" else {"generator": 100, **judge[model_of(settings)]}
 
 
 def history(model: str, rng, epochs: int = 12) -> dict[str, list[float]]:
@@ -178,12 +183,12 @@ def samples(settings, shape, rng) -> dict[str, np.ndarray]:
     drawn = blobs(SAMPLES, shape, rng)
     grids = np.stack([drawn[:36] // 3, drawn[:36] // 2, drawn[:36]])
     kept = {"grid_epochs": np.array([1, 4, 12]), "grids": grids, "samples": drawn}
-    if settings.model == "vae":
+    if model_of(settings) == "vae":
         labels = (np.arange(200) % 10).astype(np.uint8)
         angle = 2 * np.pi * labels / 10
         points = rng.normal(np.stack([np.cos(angle), np.sin(angle)], axis=1) * 3, 0.5).astype(np.float32)
         kept |= {"originals": drawn[:10], "reconstructions": drawn[10:20], "latent_map": points, "labels": labels}
-    if settings.model == "vae" and settings.latent_dim == 2:
+    if model_of(settings) == "vae" and settings.latent_dim == 2:
         kept |= {"plane": blobs(121, shape, rng), "plane_ticks": np.linspace(-2, 2, 11).astype(np.float32)}
     return kept
 

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from conftest import images
 
-from lib import data, evaluation, figures, runs
+from lib import data, figures, runs
 from lib.models import build
+from lib.models.gan import fresh_jsd
+from lib.scores import evaluation
 from lib.settings import UserError
 from lib.training import train
 
@@ -111,8 +113,8 @@ def test_judges_with_the_fewest_images_and_without_validation(notebook, settings
 def test_a_fresh_discriminator_of_constant_images(settings):
     judge = build(settings("gan_mnist"), (4, 4, 1)).judge
     black = np.zeros((20, 4, 4, 1), np.uint8)
-    assert abs(evaluation.fresh_jsd(judge, black, black)) < 0.02
-    assert evaluation.fresh_jsd(judge, black, black + 200) > 0.1
+    assert abs(fresh_jsd(judge, black, black)) < 0.02
+    assert fresh_jsd(judge, black, black + 200) > 0.1
 
 
 @pytest.mark.parametrize(("classes", "legend"), [(10, True), (400, False)])
