@@ -5,18 +5,25 @@ those do: a PNG, or the numbers that were chosen.
 """
 
 import io
+import os
 from pathlib import Path
 
 import anywidget
 import ipywidgets
 import numpy as np
 import traitlets
+from PIL import Image
 
 from lib import figures
 
 SIDE = 160  # of a decoded image on the screen, in pixels, at least
 REACH = 3.0  # standard deviations of the prior that a slider spans to either side
 TICKS = 11  # images in a row of the plane
+
+
+def interactive() -> bool:
+    """Whether somebody sits in front of the notebook: JupyterLab sets this variable, papermill does not."""
+    return "JPY_SESSION_NAME" in os.environ
 
 
 class Picture(anywidget.AnyWidget):
@@ -62,17 +69,8 @@ class Plane(anywidget.AnyWidget):
     side = traitlets.Int(TICKS).tag(sync=True)
 
 
-def plane_latents() -> np.ndarray:
-    """The latents [TICKS * TICKS, 2] of the plane's images, row by row from the largest z2 down."""
-    ticks = np.linspace(-REACH, REACH, TICKS, dtype=np.float32)
-    z_1, z_2 = np.meshgrid(ticks, ticks[::-1])
-    return np.column_stack([z_1.ravel(), z_2.ravel()])
-
-
 def png(image: np.ndarray, side: int = SIDE) -> bytes:
     """A uint8 image [H, W, C] as PNG bytes, its pixels enlarged by a whole number to at least `side`."""
-    from PIL import Image
-
     scale = max(1, -(-side // image.shape[0]))
     image = image.repeat(scale, axis=0).repeat(scale, axis=1)
     out = io.BytesIO()
@@ -80,7 +78,7 @@ def png(image: np.ndarray, side: int = SIDE) -> bytes:
     return out.getvalue()
 
 
-def tiled(images: np.ndarray, columns: int) -> np.ndarray:
+def tiled(images, columns: int) -> np.ndarray:
     """Images [N, H, W, C] side by side in rows, without gaps: one image."""
     rows = [np.concatenate(list(images[i : i + columns]), axis=1) for i in range(0, len(images), columns)]
     return np.concatenate(rows, axis=0)
@@ -96,9 +94,14 @@ def column(*parts):
     return ipywidgets.VBox(parts, layout={"align_items": "flex-start", "grid_gap": "4px", "max_width": "100%"})
 
 
-def seed_box(value: int, name: str = "seed"):
-    """A box for a seed."""
-    return ipywidgets.BoundedIntText(value, min=0, max=10**6, description=name)
+def box(value: int, name: str, most: int = 10**6):
+    """A box for a whole number, for example a seed."""
+    return ipywidgets.BoundedIntText(value, min=0, max=most, description=name)
+
+
+def choice(name: str, kind: type = ipywidgets.Dropdown, **options):
+    """A selection, for example of runs, wide enough for their names."""
+    return kind(description=name, layout={"width": "40rem"}, **options)
 
 
 def redraw_on(controls, redraw) -> None:
@@ -108,39 +111,19 @@ def redraw_on(controls, redraw) -> None:
     redraw()
 
 
-def offer(pick, options: list, value, redraw) -> None:
-    """Gives a selection, whose changes `redraw` observes, other options, and draws once.
-
-    The chosen name may be the same as before and stand for something else: then no change would be reported.
-    """
-    pick.unobserve(redraw, "value")
-    pick.options, pick.value = options, value
-    pick.observe(redraw, "value")
-    redraw()
-
-
 def fill(box, *parts) -> None:
     """Puts other widgets into a box, and closes those before: the kernel would keep them and their pictures."""
-    before, box.children = box.children, parts
-    for one in before:
-        _close(one)
+    before, box.children = [*box.children], parts
+    for one in before:  # it grows
+        before += getattr(one, "children", ())
+        one.close()
 
 
-def _close(widget) -> None:
-    for child in getattr(widget, "children", ()):
-        _close(child)
-    widget.close()
-
-
-def shown(*outputs):
-    """Things as a cell would display them, for example a Markdown, inside a widget."""
-    from IPython import get_ipython
-    from IPython.core.formatters import DisplayFormatter
-
-    formatter = getattr(get_ipython(), "display_formatter", None) or DisplayFormatter()
-    box = ipywidgets.Output(layout={"max_width": "100%", "overflow": "auto"})
-    box.outputs = tuple(
-        {"output_type": "display_data", "data": data, "metadata": metadata}
-        for data, metadata in (formatter.format(one) for one in outputs)
-    )
-    return box
+def words(markdown: str):
+    """Markdown inside a widget."""
+    output = {
+        "output_type": "display_data",
+        "data": {"text/markdown": markdown, "text/plain": markdown},
+        "metadata": {},
+    }
+    return ipywidgets.Output(outputs=(output,), layout={"max_width": "100%", "overflow": "auto"})

@@ -1,0 +1,317 @@
+"""The finished runs of a study, to look at side by side and one by one: what notebooks/explore.ipynb shows.
+
+Nothing here is trained. In batch (papermill), where nobody chooses, a section shows the first runs, or the first.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import ipywidgets
+import numpy as np
+from IPython.display import Markdown, display
+
+from lib import data, figures, models, rounding, runs, settings
+from lib.errors import UserError, in_one_line
+from lib.notebooks import ROOT
+from lib.scores.drawing import decode
+from lib.scores.evaluation import load
+from lib.widgets import controls, moves, tables
+
+REPORTS = ROOT / "reports"
+FROM_NOTEBOOKS = "notebooks"  # the folder of reports/ for runs that somebody made from a notebook
+SHARED = ("frechet", "precision", "recall", "sharpness")  # numbers that all models have
+GALLERY = 36  # images of a run in a comparison
+
+
+class Finished:
+    """A finished run, as its folder tells of it. What is wrong with a damaged one, reading it raises."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.name, self.result = folder, folder.name, runs.read_result(folder)
+        self.dataset = self.result["dataset"]["sha256"]  # only numbers of one dataset can be compared
+
+    @cached_property
+    def settings(self) -> models.Settings:
+        """Those of the run; one that it does not name was added later: the run had its default."""
+        asked = self.result["settings"]
+        return settings.check({**settings.parameters(asked["notebook"]), **asked, "output_dir": ""}, self.name)
+
+    @cached_property
+    def description(self) -> models.Description:
+        """The words for its model: the run's own, or, of a run from before they were kept, its notebook's."""
+        kept = self.result.get("model")
+        return models.Description(**kept) if kept else models.describe(self.settings)
+
+    @property
+    def model(self):
+        """Its trained model, opened once, and again when the run has been made again; a judge whose network is not
+        there stays untrained, as it draws nothing.
+
+        Raises:
+            UserError: its notebook, which defines its model, is not there.
+            ValueError: a saved network is not one of these settings, or holds code (a Lambda layer), never run.
+        """
+        return _opened(self.folder, (self.folder / "result.json").stat().st_mtime_ns)
+
+    @property
+    def place(self) -> tuple:
+        """Its place among others: our models first, in their order, then by dataset and settings."""
+        title, known = self.description.title, [kind.__name__ for kind in models.OURS.values()]
+        numbers = (self.result["settings"][name] for name in ("latent_dim", "width", "epochs", "seed"))
+        return (*known, title).index(title), title, self.result["dataset"]["name"], *numbers, self.name
+
+
+@lru_cache(maxsize=32)
+def _opened(folder: Path, stamp: int):
+    run = Finished(folder)
+    return load(run.settings, tuple(run.result["dataset"]["shape"]), folder, without=run.description.steps[1:])
+
+
+def _folders(study: str | Path) -> list[Path]:
+    """The folders of a study's finished runs, or the one that is given."""
+    for place in (REPORTS / study, Path(study).expanduser()):
+        found = [path.parent for path in (place / "result.json", *place.glob("runs/*/result.json")) if path.exists()]
+        if found := [one for one in found if one.suffix != ".partial" and (one / "samples.npz").exists()]:
+            return found
+    return []
+
+
+def _has_networks(folder: Path) -> bool:
+    """Whether a run can be decoded here: a repository may hold only the numbers and images of a run."""
+    return any((folder / "model").glob("*.keras"))
+
+
+def studies() -> list[str]:
+    """The folders of reports/ that have finished runs, in the order of their names."""
+    return sorted(path.name for path in REPORTS.glob("*") if _folders(path))
+
+
+def finished(study: str) -> dict[str, Finished]:
+    """The runs of a study by name and in order; damaged ones are left out."""
+    places = {}
+    for folder in _folders(study):
+        with suppress(UserError, OSError, ValueError, KeyError, TypeError):
+            run = Finished(folder)
+            places[run] = run.place
+    return {run.name: run for run in sorted(places, key=places.get)}
+
+
+def _described(study: str) -> str:
+    """A study among those to choose from: how many runs it has, and whether they can be decoded here."""
+    folders = _folders(study)
+    words = f"{len(folders)} run{'s' * (len(folders) > 1)}" + " made from notebooks" * (study == FROM_NOTEBOOKS)
+    return f"{study} ({words}{'' if any(map(_has_networks, folders)) else ', numbers and images only'})"
+
+
+def apart(names: list[str]) -> list[str]:
+    """Runs' names without what all of them have in common: 'latent_dim2 width128' beside 'latent_dim10 width128'."""
+    parts = [name.split("-") for name in names]
+    common = set.intersection(*map(set, parts)) if len(names) > 1 else set()
+    return [" ".join(part for part in each if part not in common) for each in parts]
+
+
+def closest(image: np.ndarray, among: np.ndarray, count: int = 5) -> np.ndarray:
+    """The indices of the `count` images of uint8 [M, H, W, C] that are nearest to uint8 [H, W, C] in pixels, L2."""
+    parts = np.array_split(among, 1 + len(among) // 5000)
+    far = [np.square(part.astype(np.float32) - image).reshape(len(part), -1).sum(axis=1) for part in parts]
+    return np.argsort(np.concatenate(far), kind="stable")[:count]
+
+
+_dataset = lru_cache(maxsize=2)(data.load)
+
+
+class Shelf:
+    """The finished runs of a study, `runs` by name.
+
+    Args:
+        study: a folder of reports/, or the path of a study's folder or of one run's.
+
+    Raises:
+        UserError: no finished run is there; says which studies have some.
+    """
+
+    def __init__(self, study: str = "small"):
+        self._sections: dict[str, Callable] = {}  # how each one in JupyterLab is drawn anew
+        self.open(study)
+
+    def open(self, study: str) -> None:
+        """Turns to another study; what is shown of this one in JupyterLab is drawn anew."""
+        if not (found := finished(study)):
+            known = ", ".join(studies()) or "no study yet"
+            raise UserError(f"no finished runs in {study!r}; there are some in: {known}")
+        self.study, self.runs = study, found
+        for renew in self._sections.values():
+            renew()
+
+    def _section(self, name: str, pick, choices: Callable[[], tuple], draw: Callable):
+        """A choice, and below it the widgets that `draw` makes of what is chosen; both are renewed for another study.
+        A cell that is run again replaces its section.
+
+        Args:
+            choices: gives the options and the first of them to be chosen.
+        """
+        box = controls.column()
+
+        def redraw(_=None):
+            controls.fill(box, *draw(pick.value))
+
+        def renew():
+            pick.unobserve(redraw, "value")  # drawn once, also where the name chosen stays and means something else
+            pick.options, pick.value = choices()
+            pick.observe(redraw, "value")
+            redraw()
+
+        pick.observe(redraw, "value")
+        self._sections[name] = renew
+        renew()
+        return controls.column(pick, box)
+
+    # ---- all runs
+
+    def table(self):
+        """The study's runs with a few of their numbers; in JupyterLab, studies to choose from above."""
+        if not controls.interactive():
+            return Markdown(self._table())
+        options = [(_described(name), name) for name in dict.fromkeys([*studies(), self.study])]
+        pick, box = controls.choice("study", options=options, value=self.study), controls.column()
+        self._sections["table"] = lambda: controls.fill(box, controls.words(self._table()))
+        self._sections["table"]()
+        pick.observe(lambda change: self.open(change["new"]), "value")
+        return controls.column(pick, box)
+
+    def _table(self) -> str:
+        results = [run.result for run in self.runs.values()]
+        columns = [rounding.column([result["metrics"].get(metric) for result in results]) for metric in SHARED]
+        rows = [
+            [f"`{name}`", result["dataset"]["name"], result["settings"]["epochs"], *numbers]
+            for name, result, *numbers in zip(self.runs, results, *columns, strict=True)
+        ]
+        return tables.table(["run", "data", "epochs", *SHARED], rows, 1 + len(SHARED))
+
+    def compare(self, count: int = 4):
+        """Galleries, curves and numbers of several runs side by side; in batch, one below the other."""
+        if not controls.interactive():
+            group = self._in_order(self._alike(count))
+            for run in group:
+                display(figures.gallery(_samples(run, 12), 12, run.name), _curve(run, group))
+            return Markdown(_scores(group))
+        pick = controls.choice("runs", ipywidgets.SelectMultiple, rows=6)
+
+        def choices():
+            return list(self.runs), self._alike(count)
+
+        return self._section("compare", pick, choices, lambda names: _side_by_side(self._in_order(names)))
+
+    def _alike(self, count: int) -> list[str]:
+        """The first runs on the first run's dataset: only their numbers can be compared."""
+        dataset = next(iter(self.runs.values())).dataset
+        return [name for name, run in self.runs.items() if run.dataset == dataset][:count]
+
+    def _in_order(self, names: Iterable[str]) -> list[Finished]:
+        return [run for name, run in self.runs.items() if name in names]
+
+    # ---- one run
+
+    def _of_one(self, section: str, draw: Callable, batch: Callable):
+        """A section about one run: `draw(run)` makes its widgets, `batch(run)` its figure where nobody chooses."""
+        if not controls.interactive():
+            names = self._decodable()
+            return batch(self.runs[names[0]]) if names else Markdown(self._no_networks())
+        pick = controls.choice("run")
+
+        def choices():
+            names = self._decodable()
+            pick.layout.display = None if names else "none"
+            return names, pick.value if pick.value in names else next(iter(names), None)
+
+        def drawn(name):
+            try:
+                return [draw(self.runs[name]) if name else controls.words(self._no_networks())]
+            except Exception as error:  # an own model may raise any
+                return [controls.words(f"**{name}**: {in_one_line(error)}")]
+
+        return self._section(section, pick, choices, drawn)
+
+    def _decodable(self) -> list[str]:
+        return [name for name, run in self.runs.items() if _has_networks(run.folder)]
+
+    def _no_networks(self) -> str:
+        return (
+            f"**Numbers and images only here:** the networks of *{self.study}* are not in this copy. "
+            f"`latent-report run {self.study}` trains them; the tables and galleries above do not need them."
+        )
+
+    def move(self):
+        """Sliders over one run's latents; in batch, a walk between two of them."""
+        return self._of_one("move", lambda run: moves.move(run.model), lambda run: moves.explore(run.model))
+
+    def walk(self):
+        """From one image to another for a model that encodes images, from one seed's latent to another's for others."""
+
+        def draw(run):
+            images = runs.read_samples(run.folder).get("originals")
+            return moves.walk_by_seed(run.model) if images is None else moves.walk_between_images(run.model, images)
+
+        return self._of_one("walk", draw, lambda run: figures.interpolation(moves.walk(run.model, 2, 3)))
+
+    def nearest(self):
+        """A sample by seed, and the training images that are nearest to it."""
+
+        def draw(run):
+            seed, sample, near = controls.box(0, "seed"), controls.Picture(), controls.Picture()
+
+            def redraw(_=None):
+                image, images = _nearest(run, seed.value)
+                sample.show(image, f"The sample of seed {seed.value}")
+                near.show(controls.tiled(images, len(images)), f"The {len(images)} training images nearest to it")
+
+            controls.redraw_on([seed], redraw)
+            return controls.column(seed, sample, near)
+
+        def batch(run):
+            image, images = _nearest(run, 0)
+            return figures.reconstructions(np.stack([image] * len(images)), images, ("generated", "nearest"))
+
+        return self._of_one("nearest", draw, batch)
+
+
+def _nearest(run: Finished, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A run's sample of a seed, and the training images nearest to it."""
+    among = _dataset(run.settings.dataset, run.settings.validation).x_train
+    image = decode(run.model, moves.seeded(run.model, seed))[0]
+    return image, among[closest(image, among)]
+
+
+def _samples(run: Finished, count: int) -> np.ndarray:
+    return runs.read_samples(run.folder)["samples"][:count]
+
+
+def _curve(run: Finished, group: list[Finished]) -> figures.Figure:
+    """A run's curve, on one scale with those of the group that show the same."""
+    like = [runs.read_history(one.folder) for one in group if one.description.curve == run.description.curve]
+    return figures.training(runs.read_history(run.folder), run.description, like)
+
+
+def _scores(group: list[Finished]) -> str:
+    names = apart([run.name for run in group])
+    return tables.scores(dict(zip(names, (run.result for run in group), strict=True)))
+
+
+def _side_by_side(chosen: list[Finished]) -> list:
+    """For each dataset the runs on it side by side, and their numbers in one table."""
+    parts = []
+    for dataset in dict.fromkeys(run.dataset for run in chosen):
+        group = [run for run in chosen if run.dataset == dataset]
+        parts += [controls.row(*(_panel(run, group) for run in group)), controls.words(_scores(group))]
+    return parts
+
+
+def _panel(run: Finished, group: list[Finished]):
+    """A run's gallery and its curve."""
+    gallery, curve, images = controls.Picture(), controls.Picture(), _samples(run, GALLERY)
+    gallery.draw(figures.gallery(images, 6), 300)
+    gallery.alt = f"{len(images)} samples of {run.name}"
+    curve.draw(_curve(run, group), 400)
+    return controls.column(ipywidgets.Label(run.name), gallery, curve)
