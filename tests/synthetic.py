@@ -7,6 +7,7 @@ import numpy as np
 import yaml
 
 from lib import data, keys, runs
+from lib.settings import find
 from lib.study import plan
 
 NETWORKS = {"vae": ("encoder", "decoder"), "gan": ("generator", "discriminator"), "wgan": ("generator", "critic")}
@@ -203,7 +204,7 @@ def layer_rows(shape, width: int) -> list[dict]:
 
 def executed(notebook: str) -> nbformat.NotebookNode:
     """A model's notebook as papermill leaves it, with one output of each kind that a page must render."""
-    found = nbformat.read(runs.NOTEBOOK_DIR / f"{notebook}.ipynb", as_version=4)
+    found = nbformat.read(find(notebook), as_version=4)
     found.metadata["papermill"] = {"end_time": "2026-01-01T00:00:00"}
     found.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {}}
     cells = [cell for cell in found.cells if cell.cell_type == "code"]

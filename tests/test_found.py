@@ -6,9 +6,9 @@ import pytest
 import synthetic
 
 from lib.__main__ import main
-from lib.settings import UserError
 from lib.report import page as report
 from lib.report import sections as writeup
+from lib.settings import UserError
 from lib.study import found, plan
 
 STUDY = """
@@ -167,3 +167,20 @@ def test_without_runs_one_line_says_where_they_would_be(tmp_path, monkeypatch):
         plan.read("notebooks")
     with pytest.raises(UserError, match=r"did you mean notebooks\?"):
         plan.read("notebook")
+
+
+def test_runs_of_own_notebooks_are_found_where_their_notebook_is(folder, tmp_path):
+    cell = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "execution_count": 1, "outputs": []}
+    cell["source"] = "notebook: str = 'vae_warm'\nbeta: float = 1.0"
+    own = tmp_path / "vae_warm.ipynb"
+    own.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
+    text = "notebooks: {vae_warm.ipynb: {defaults: {dataset: digits, width: 8, latent_dim: 2}, runs: [{beta: 3}]}}"
+    (tmp_path / "own.yaml").write_text(text)
+    synthetic.finish(plan.read(str(tmp_path / "own.yaml"), out=str(folder)))
+    settings, skipped = found.in_folder(folder)
+    assert ([one.notebook_name for one in settings], skipped) == ([*["vae_mnist"] * 2, "gan_mnist", "vae_warm"], [])
+    assert settings[-1].beta == 3.0
+    own.unlink()
+    settings, (said,) = found.in_folder(folder)
+    assert len(settings) == 3
+    assert said.startswith(f"vae_warm-latent_dim2-width8-seed0-beta3.0 (notebook '{own}' is not one of")
