@@ -105,8 +105,9 @@ def parsed(text: str, where: str) -> Any:
     """
     try:
         for event in yaml.parse(text, yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None):
-                fault = "aliases (*name) and tags (!name) are not supported"
+            alias = isinstance(event, yaml.AliasEvent)
+            if alias or getattr(event, "tag", None):
+                fault = f"{'aliases (*name)' if alias else 'tags (!name)'} are not supported"
                 raise yaml.MarkedYAMLError(problem=fault, problem_mark=event.start_mark)
         content = yaml.load(text, _Loader)
         # Integers too long to print and lone surrogates would fail far from here.
