@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lib import npz
-from lib.download import DATASETS, SOURCES, again, array_sha256, fetch, folder, missing
+from lib.download import SOURCES, again, array_sha256, fetch, folder, missing
 from lib.errors import UserError, nearest
 from lib.generated import DIGITS_TRAIN, SHAPES, digits, shapes
 from lib.npz import ARRAYS
@@ -53,6 +53,7 @@ BUILT_IN = {
     "digits": BuiltIn("scikit-learn's 1,797 handwritten digits, enlarged", DIGITS_TRAIN, (28, 28, 1), DIGITS),
     "shapes": BuiltIn("6,000 drawn shapes on textured grounds", 5_000, (32, 32, 3), SHAPES),
 }
+DATASETS = tuple(BUILT_IN)
 
 
 @dataclass(frozen=True, eq=False)

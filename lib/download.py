@@ -24,7 +24,6 @@ from lib import ownership
 from lib.errors import UserError, in_one_line, nearest
 from lib.npz import ARRAYS
 
-DATASETS = ("mnist", "cifar10", "digits", "shapes")
 CONNECT_SECONDS = 10
 
 
@@ -107,8 +106,8 @@ def fetch(name: str, progress: bool = True) -> Path:
             permission to write.
     """
     if name not in SOURCES:
-        kind = "is generated" if name in DATASETS else "has no known source"
-        raise UserError(f"dataset {name!r} {kind}: only {' and '.join(SOURCES)} are fetched{nearest(name, SOURCES)}")
+        only = f"only {' and '.join(SOURCES)} are fetched{nearest(name, SOURCES)}"
+        raise UserError(f"dataset {name!r}: {only}; others are made here, or are files of your own")
     from filelock import FileLock
 
     home, path = folder(), folder() / f"{name}.npz"

@@ -439,6 +439,13 @@ def test_two_notebooks_of_one_name_are_refused(study, tmp_path):
         plan.read(str(file))
 
 
+def test_a_notebook_in_the_current_folder_is_not_found_by_its_name(study, tmp_path, monkeypatch):
+    own_notebook(tmp_path / "vae_warm_mnist.ipynb", OWN)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"notebooks: vae_warm_mnist: .* by its path: vae_warm_mnist\.ipynb"):
+        plan.read(str(study(HEAD + "notebooks: {vae_warm_mnist: {runs: [{}]}}")))
+
+
 def test_one_notebook_named_in_two_ways_is_refused(study, tmp_path):
     own_notebook(tmp_path / "vae_warm_mnist.ipynb", OWN)
     file = study("notebooks: {vae_warm_mnist.ipynb: {}, ./vae_warm_mnist.ipynb: {runs: [{}]}}")

@@ -19,6 +19,7 @@ from typing import Any
 from lib import data, keys, models, runs
 from lib.errors import UserError, nearest, short
 from lib.models.description import FAMILIES
+from lib.notebooks import find as find_notebook
 from lib.settings import Settings, check, check_images, kind_of, parameters
 from lib.study import file, found
 from lib.study.file import FigureEntry, StudyFile
@@ -206,6 +207,9 @@ def _fields(study: StudyFile, overrides: dict) -> dict[str, set[str]]:
     for notebook in study.notebooks:
         if (other := named.setdefault(Path(notebook).stem, notebook)) != notebook:
             raise UserError(f"notebooks: {other} and {notebook} have the same name: rename one")
+        # A kernel works in another folder, where a name alone would lead nowhere.
+        if not notebook.endswith(".ipynb") and runs.NOTEBOOK_DIR not in find_notebook(notebook).parents:
+            raise UserError(f"notebooks: {notebook}: one of your own is named by its path: {notebook}.ipynb")
     fields = {notebook: set(kind_of(notebook).model_fields) for notebook in study.notebooks}
     everywhere = set().union(*fields.values()) - {"notebook", "output_dir"}
     _known("datasets: unknown family", study.datasets, FAMILIES)
