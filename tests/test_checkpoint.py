@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from lib import checkpoint, data, evaluation, models, runs, training
+from lib import checkpoint, data, models, runs, training
+from lib.scores import evaluation
 from lib.settings import UserError
 
 TINY = {"epochs": 4, "width": 16, "latent_dim": 3, "batch_size": 16, "validation": 20, "seed": 3}
@@ -61,7 +62,7 @@ def test_broken_off_twice_it_ends_as_if_undisturbed(notebook, changed, settings,
     assert its_history == history
     assert its_snapshots.epochs == snapshots.epochs
     np.testing.assert_array_equal(its_snapshots.images, snapshots.images)
-    first, second = checkpoint.state(whole), checkpoint.state(again)
+    first, second = whole.variables_of_training(), again.variables_of_training()
     assert len(first) == len(second)
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other, err_msg=one.path)
@@ -76,9 +77,9 @@ def test_broken_off_twice_it_ends_as_if_undisturbed(notebook, changed, settings,
 def test_the_state_holds_optimizers_and_every_random_generator(settings, npz):
     ours = settings("gan_mnist", **TINY, dataset=str(npz()))
     model = models.build(ours, (8, 8, 1))
-    training.compile_model(model, ours)
-    paths = [variable.path for variable in checkpoint.state(model)]
-    assert len(paths) == len({id(variable) for variable in checkpoint.state(model)})
+    model.prepare()
+    paths = [variable.path for variable in model.variables_of_training()]
+    assert len(paths) == len({id(variable) for variable in model.variables_of_training()})
     assert sum("seed_generator_state" in path for path in paths) == 4  # training's, testing's, and two of Dropout
     assert sum("momentum" in path for path in paths) >= 10
     assert sum("moving_" in path for path in paths) == 4

@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 from scipy.special import logsumexp
 
-from lib import data, estimates
+from lib import data
+from lib.scores import estimates
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -171,7 +172,7 @@ def test_ndb_on_mnist(mnist):
 
 
 def test_bernoulli_references_of_mnist(mnist):
-    from lib.evaluation import bernoulli_references
+    from lib.scores.estimates import bernoulli_references
 
     found = bernoulli_references(mnist.x_train, mnist.x_test)
     assert found["pixel_entropy"] == pytest.approx(45.53, abs=0.01)

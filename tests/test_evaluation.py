@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from conftest import images
 
-from lib import data, estimates, evaluation
+from lib import data
 from lib.backend import keras
-from lib.models import build
+from lib.models import Adversarial, build
+from lib.models.gan import fresh_jsd
+from lib.models.vae import importance_bounds
+from lib.scores import estimates, evaluation
+from lib.scores.card import Scorecard
 from lib.training import train
 
 
@@ -19,7 +23,12 @@ def digits():
 
 @pytest.fixture(scope="module")
 def card(digits):
-    return evaluation.Scorecard(digits)
+    return Scorecard(digits)
+
+
+def without_scores(dataset):
+    """What a model's own numbers ask of a scorecard, which would train a classifier."""
+    return SimpleNamespace(held_out=dataset.split_again(5000).x_validation, images=Scorecard.images)
 
 
 def test_references_stand_in_the_right_order(card, digits):
@@ -58,8 +67,8 @@ def test_every_score_tells_real_from_slight_from_heavy_damage(card, digits):
 
 
 def test_scorecard_and_classifier_are_made_once_whatever_the_split(card, monkeypatch):
-    monkeypatch.setattr(evaluation.Scorecard, "_make", lambda *_: pytest.fail("made again"))
-    again = evaluation.Scorecard(data.load("digits", validation=0), say=pytest.fail)
+    monkeypatch.setattr(Scorecard, "_make", lambda *_: pytest.fail("made again"))
+    again = Scorecard(data.load("digits", validation=0), say=pytest.fail)
     assert again.references == card.references
 
 
@@ -77,7 +86,7 @@ def test_without_labels_pixels_are_compared():
         canonical=False,
         class_names=None,
     )
-    card = evaluation.Scorecard(tiny)
+    card = Scorecard(tiny)
     assert card.references.keys() == {"sharpness", "frechet_pixels", "ndb", "ndb_js"}
     distance = card.references["frechet_pixels"]
     assert max(distance["real"], distance["blurred"]) < distance["mean_image"]
@@ -87,7 +96,7 @@ def test_without_labels_pixels_are_compared():
 def test_bernoulli_references_by_hand():
     test = np.array([0, 255], np.uint8).reshape(1, 1, 2, 1)
     train = np.full((4, 1, 2, 1), 51, np.uint8)
-    found = evaluation.bernoulli_references(train, test)
+    found = estimates.bernoulli_references(train, test)
     assert found["mean_image"] == pytest.approx(-np.log(0.8) - np.log(0.2))
     assert found["pixel_entropy"] == pytest.approx(0, abs=1e-5)
 
@@ -159,7 +168,7 @@ def test_bounds_of_a_vae_whose_latents_say_nothing_are_all_its_loss(settings):
     for network in model.networks.values():
         for layer in network.layers:
             layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
-    bounds = evaluation.importance_bounds(model, images(6), 5000)
+    bounds = importance_bounds(model, images(6), 5000)
     assert bounds == pytest.approx({f"nll_{k}": 64 * np.log(2) for k in (1, 5, 50, 500, 5000)}, rel=1e-5)
 
 
@@ -172,7 +181,7 @@ def test_first_bound_pays_the_kl_and_many_samples_win_it_back(settings):
     for name, value in (("z_mean", 1.0), ("z_log_var", -1.0)):
         kernel, bias = model.encoder.get_layer(name).get_weights()
         model.encoder.get_layer(name).set_weights([kernel, bias + value])
-    bounds = evaluation.importance_bounds(model, images(20), 5000)
+    bounds = importance_bounds(model, images(20), 5000)
     kl = 3 * 0.5 * (np.exp(-1) + 1 - 1 + 1)
     assert bounds["nll_1"] == pytest.approx(64 * np.log(2) + kl, abs=0.05)
     assert bounds["nll_5000"] == pytest.approx(64 * np.log(2), abs=0.1)
@@ -183,7 +192,7 @@ def test_first_bound_is_the_loss_and_bounds_fall(settings):
     dataset = SimpleNamespace(x_train=images(400), x_validation=images(40, seed=2), x_test=images(200, seed=1))
     model = build(ours, (8, 8, 1))
     train(model, dataset, ours)
-    numbers = evaluation.vae_numbers(model, dataset, ours)["metrics"]
+    numbers = model.numbers(dataset, None)["metrics"]
     assert numbers["nll_1"] == pytest.approx(numbers["test_loss"], rel=0.01)
     assert numbers["nll_1"] > numbers["nll_5"] > numbers["nll_50"] > numbers["nll_500"]
     assert "nll_5000" not in numbers
@@ -191,12 +200,12 @@ def test_first_bound_is_the_loss_and_bounds_fall(settings):
 
 def test_a_fresh_discriminator_tells_apart_what_differs_and_nothing_else(settings):
     judge = build(settings("gan_mnist"), (8, 8, 1)).judge
-    same = evaluation.fresh_jsd(judge, images(600, seed=1), images(600, seed=2))
-    other = evaluation.fresh_jsd(judge, images(600, seed=1), 255 - images(600, seed=2) // 2)
+    same = fresh_jsd(judge, images(600, seed=1), images(600, seed=2))
+    other = fresh_jsd(judge, images(600, seed=1), 255 - images(600, seed=2) // 2)
     assert abs(same) < 0.02
     ordered = images(600, seed=3)
     ordered = ordered[np.argsort(ordered.mean(axis=(1, 2, 3)))]  # as in a file that is sorted by class
-    assert abs(evaluation.fresh_jsd(judge, ordered, images(600, seed=2))) < 0.02
+    assert abs(fresh_jsd(judge, ordered, images(600, seed=2))) < 0.02
     assert 0.4 < other <= np.log(2)
 
 
@@ -210,7 +219,7 @@ def test_the_judge_scores_each_split_against_what_is_generated(settings):
     last.set_weights([np.zeros_like(weight) for weight in last.get_weights()])
     train, held_out, test = (np.full((40, 8, 8, 1), grey, np.uint8) for grey in (204, 153, 102))
     tiny = data.Dataset("t", train, None, held_out, None, test, None, "t", False, None)
-    found = evaluation._on_each_split("emd", evaluation.emd_estimate, model, tiny)
+    found = Adversarial.numbers(model, tiny, without_scores(tiny))
     assert found["metrics"] == pytest.approx({"emd_train": 0.3, "emd_validation": 0.1, "emd_test": -0.1}, abs=0.003)
     assert found["references"]["emd_test"]["real"] < -0.2  # test images against brighter ones held out
 
@@ -224,7 +233,7 @@ def test_what_a_clipped_critic_certifies_is_below_w1(settings):
     )
     model = build(ours, (28, 28, 1))
     train(model, dataset, ours)
-    metrics = evaluation.wgan_numbers(model, dataset, ours)["metrics"]
+    metrics = model.numbers(dataset, without_scores(dataset))["metrics"]
     assert 0 < metrics["w1_bound_loose"] < metrics["w1_bound"] < metrics["w1"]
     assert metrics["w1_bound_loose"] == pytest.approx(
         metrics["w1_bound"] * estimates.lipschitz_bound(_kernels(model)) / 7.34, rel=0.001
@@ -242,7 +251,7 @@ def test_fixed_binarisation_is_evaluated_on_binary_images(settings):
     seen = []
     losses = model.losses
     model.losses = lambda part, seed: (seen.append(part), losses(part, seed))[1]
-    marks = evaluation.vae_numbers(model, grey, ours)["references"]["test_loss"]
+    marks = model.numbers(grey, None)["references"]["test_loss"]
     assert marks["pixel_entropy"] == 0
     assert marks["mean_image"] > 40  # of 64 pixels, near log 2 each
     assert set(np.unique(np.concatenate(seen))) == {0, 255}
@@ -256,4 +265,4 @@ def test_active_units_counts_those_that_move(settings):
     kernel[:, 0] *= 100
     model.encoder.get_layer("z_mean").set_weights([kernel, bias])
     tiny = SimpleNamespace(x_train=images(100), x_test=images(60, seed=1))
-    assert evaluation.vae_numbers(model, tiny, ours)["metrics"]["active_units"] == 1
+    assert model.numbers(tiny, None)["metrics"]["active_units"] == 1

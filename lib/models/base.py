@@ -10,6 +10,7 @@ A class becomes a `keras.Model` when it is first called: until then, neither Ker
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import cache
 from typing import ClassVar
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from lib.backend import keras, ops, tf
 from lib.models.description import Description, Settings
-from lib.models.layers import stream
+from lib.models.layers import facts, stream
 
 
 def unit_range(images):
@@ -121,6 +122,10 @@ class ImageModel:
     def steps_taken(self) -> int:
         """Calls of `train_step` since the training began."""
         return int([*self.optimizers.values()][-1].iterations)
+
+    def facts(self) -> dict[str, dict]:
+        """What a run records of its model: each network's layers and number of parameters, and the description."""
+        return {**facts(self.networks), "model": asdict(self.description)}
 
     def prepare(self) -> None:
         """Makes the optimizers; a training can then begin, or go on from a checkpoint."""
