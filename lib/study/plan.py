@@ -20,7 +20,7 @@ from lib import data, keys, models, runs
 from lib.errors import UserError, nearest, short
 from lib.models.description import FAMILIES
 from lib.notebooks import find as find_notebook
-from lib.settings import Settings, check, check_images, kind_of, parameters
+from lib.settings import Settings, check, check_images, parameters
 from lib.study import file, found
 from lib.study.file import FigureEntry, StudyFile
 
@@ -178,12 +178,11 @@ def _known(fault: str, names: Iterable[str], known: Collection[str]) -> None:
 
 
 def _runs(study: StudyFile, overrides: dict, folder: Path) -> tuple[PlannedRun, ...]:
-    fields = _fields(study, overrides)
     planned: dict[str, tuple[str, PlannedRun]] = {}
-    for notebook, entry in study.notebooks.items():
-        applied = {name: value for name, value in overrides.items() if name in fields[notebook]}
-        base, axes = _defaults(notebook, study, fields[notebook])
-        for number, run in enumerate(entry.runs):
+    for notebook, own in _notebooks(study, overrides).items():
+        base, axes = _defaults(own, study)
+        applied = {name: value for name, value in overrides.items() if name in base}
+        for number, run in enumerate(study.notebooks[notebook].runs):
             where = f"notebooks.{notebook}.runs[{number}]"
             grid = run | {name: points for name, points in axes.items() if name not in run | applied}
             for point in _points(where, grid, MAX_RUNS - len(planned)):
@@ -198,8 +197,8 @@ def _runs(study: StudyFile, overrides: dict, folder: Path) -> tuple[PlannedRun, 
     return tuple(run for _, run in planned.values())
 
 
-def _fields(study: StudyFile, overrides: dict) -> dict[str, set[str]]:
-    """The names of each notebook's settings; what is set for all notebooks must be a setting of at least one."""
+def _notebooks(study: StudyFile, overrides: dict) -> dict[str, Settings]:
+    """Each notebook's own settings. What is set for all notebooks must be a setting of at least one."""
     if not any(entry.runs for entry in study.notebooks.values()):
         example = "`notebooks: {vae_mnist: {runs: [{}]}}`"
         raise UserError(f"notebooks: no runs; expected at least one, for example {example}")
@@ -210,32 +209,31 @@ def _fields(study: StudyFile, overrides: dict) -> dict[str, set[str]]:
         # A kernel works in another folder, where a name alone would lead nowhere.
         if not notebook.endswith(".ipynb") and runs.NOTEBOOK_DIR not in find_notebook(notebook).parents:
             raise UserError(f"notebooks: {notebook}: one of your own is named by its path: {notebook}.ipynb")
-    fields = {notebook: set(kind_of(notebook).model_fields) for notebook in study.notebooks}
-    everywhere = set().union(*fields.values()) - {"notebook", "output_dir"}
+    own = {name: check(parameters(name) | {"output_dir": ""}, f"notebooks.{name}") for name in study.notebooks}
+    everywhere = {name for one in own.values() for name in type(one).model_fields} - {"notebook", "output_dir"}
     _known("datasets: unknown family", study.datasets, FAMILIES)
     _known("defaults: unknown parameter", study.defaults, everywhere)
     _known("-p: unknown parameter", overrides, everywhere)
-    return fields
+    return own
 
 
-def _defaults(notebook: str, study: StudyFile, fields: set[str]) -> tuple[dict[str, Any], dict[str, list]]:
+def _defaults(own: Settings, study: StudyFile) -> tuple[dict[str, Any], dict[str, list]]:
     """What every run of a notebook starts from.
 
     Returns:
         A value for each setting, which also decides what a run's name leaves out, and the lists among the defaults by
         setting: a grid axis has the value of the layer below it.
     """
-    where = f"notebooks.{notebook}.defaults"
-    own = check(parameters(notebook) | {"output_dir": ""}, where)
+    values, axes = own.model_dump(), {}
     layers = (
         {"dataset": study.datasets[own.family]} if own.family in study.datasets else {},
-        {name: value for name, value in study.defaults.items() if name in fields},
-        study.notebooks[notebook].defaults,
+        {name: value for name, value in study.defaults.items() if name in values},
+        study.notebooks[own.notebook].defaults,
     )
-    values, axes = own.model_dump(), {}
     for name, value in itertools.chain.from_iterable(layer.items() for layer in layers):
         axes.pop(name, None)
         (axes if isinstance(value, list) else values)[name] = value
+    where = f"notebooks.{own.notebook}.defaults"
     base = check(values, where).model_dump()
     for name, points in axes.items():
         for point in points:
