@@ -10,13 +10,22 @@ from IPython.core.formatters import DisplayFormatter
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lib import figures
+from lib import figures, models, settings
+from lib.figures import charts
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (7, 4, 5, 3), dtype=np.uint8)
 VAE = {"loss": [3.0, 2.0], "reconstruction": [2.5, 1.0], "kl": [0.5, 1.0], "val_loss": [3.5, 2.5]}
 GAN = {"jsd": [0.1, 0.4, 0.2], "val_jsd": [0.0, 0.3, 0.1], "d_loss": [0.6, 0.3, 0.5], "g_loss": [1.0, 2.0, 3.0]}
 WGAN = {"emd": [3.0, 2.0], "critic_loss": [-3.0, -2.0], "g_loss": [0.0, 1.0]}
+
+
+def described(notebook):
+    """The words for a notebook's model."""
+    return models.describe(settings.check(settings.parameters(notebook), notebook))
+
+
+A_VAE, A_GAN, A_WGAN = map(described, ("vae_mnist", "gan_mnist", "wgan_mnist"))
 
 
 def test_mosaic_places_every_pixel():
@@ -43,8 +52,14 @@ def test_gallery_shows_the_mosaic_at_whole_pixels():
     assert drawn.axes[0].get_title(loc="left") == "Samples"
 
 
+def an_own_model(**words):
+    """The words for a model of somebody's own."""
+    words = {"columns": {}, "curve": (("loss", "kl", "missing"),), "losses": (), "units": ("nats",)} | words
+    return models.Description(title="Mine", headline="", **words)
+
+
 def test_curves_draw_training_solid_and_validation_dashed():
-    axes = figures.curves(VAE, ["loss", "kl", "missing"], "nats", {"mean image": 2.8}).axes[0]
+    axes = figures.training(VAE, an_own_model(levels={"mean image": 2.8})).axes[0]
     lines = {line.get_label(): line for line in axes.lines}
     np.testing.assert_array_equal(lines["loss"].get_xdata(), [1, 2])
     np.testing.assert_array_equal(lines["loss"].get_ydata(), VAE["loss"])
@@ -56,22 +71,36 @@ def test_curves_draw_training_solid_and_validation_dashed():
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "nats")
 
 
+def test_an_own_model_says_what_its_curve_is():
+    kept = {"columns": {"a": "first loss"}, "curve": [["a"], ["b", "c"]], "losses": [["c"], ["b"], ["a"]]}  # as JSON
+    own = an_own_model(**kept, units=["nats"], levels={"the least": 0.5})
+    history = {"a": [3.0, 2.0], "b": [1.0, 1.5], "c": [0.2, 0.1]}
+    drawn = figures.training(history, own)
+    assert drawn.alt == "By epoch, over 2: first loss from 3.00 to 2.00, b from 1.00 to 1.50, c from 0.200 to 0.100"
+    assert [axes.get_ylabel() for axes in drawn.axes] == ["nats", ""]
+    assert [axes.get_xlabel() for axes in drawn.axes] == ["", "epoch"]
+    above, below = (len(axes.lines) for axes in drawn.axes)
+    assert (above, below) == (2, 2)  # a and the level; b and c
+    losses = figures.training(history, own, losses=True).axes
+    assert [[line.get_label() for line in axes.lines] for axes in losses] == [["c"], ["b"], ["a"]]
+
+
 def test_training_picks_the_models_own_curve():
-    vae, kl = figures.training(VAE, "vae").axes
+    vae, kl = figures.training(VAE, A_VAE).axes
     assert {line.get_label() for line in vae.lines} == {"loss", "val_loss", "reconstruction"}
     assert [line.get_label() for line in kl.lines] == ["kl"]
-    (gan,) = figures.training(GAN, "gan").axes
+    (gan,) = figures.training(GAN, A_GAN).axes
     assert any(list(line.get_ydata()) == [math.log(2)] * 2 for line in gan.lines)
     assert gan.get_ylim()[1] > math.log(2)
-    (wgan,) = figures.training(WGAN, "wgan").axes
+    (wgan,) = figures.training(WGAN, A_WGAN).axes
     assert wgan.get_ylim()[0] < 0
-    (losses,) = figures.training(GAN, "gan", losses=True).axes
+    (losses,) = figures.training(GAN, A_GAN, losses=True).axes
     assert {line.get_label() for line in losses.lines} == {"d_loss", "g_loss"}
 
 
 def test_figures_side_by_side_have_one_scale():
     other = {name: [10 * value for value in values] for name, values in VAE.items()}
-    limits = [figures.training(one, "vae", like=[VAE, other]).axes[0].get_ylim() for one in (VAE, other)]
+    limits = [figures.training(one, A_VAE, like=[VAE, other]).axes[0].get_ylim() for one in (VAE, other)]
     assert limits[0] == limits[1]
     assert limits[0][1] > 35
 
@@ -84,19 +113,19 @@ def test_seeds_are_averaged_over_the_epochs_that_all_have():
 
 def test_a_band_is_shaded_said_and_held_by_the_axes():
     band = {name: [5.0] * len(values) for name, values in VAE.items()}
-    axes = figures.training(VAE, "vae", band=band).axes[0]
+    axes = figures.training(VAE, A_VAE, band=band).axes[0]
     edges = axes.collections[0].get_paths()[0].vertices
     assert (edges[:, 1].min(), edges[:, 1].max()) == (-3.0, 8.0)  # the loss is 3 and 2
     assert len(axes.collections) == 3  # loss, its validation, reconstruction
     assert axes.get_ylim()[0] < -3 < 8.5 < axes.get_ylim()[1]
     assert "band: ± 1 standard deviation" in axes.get_title(loc="left")
-    assert not figures.training(VAE, "vae").axes[0].collections
-    assert figures.training(VAE, "vae", band=band).alt.startswith("Means over seeds")
+    assert not figures.training(VAE, A_VAE).axes[0].collections
+    assert figures.training(VAE, A_VAE, band=band).alt.startswith("Means over seeds")
 
 
 @pytest.mark.parametrize("history", [{}, {"loss": [1.0]}, {"loss": [math.nan, math.inf]}])
 def test_curves_of_almost_nothing(history):
-    assert figures.training(history, "vae").png().startswith(b"\x89PNG")
+    assert figures.training(history, A_VAE).png().startswith(b"\x89PNG")
 
 
 def test_latent_map_shows_every_point_under_its_label():
@@ -153,7 +182,7 @@ def test_text_on_a_heat_map_can_be_read():
         return np.dot((0.2126, 0.7152, 0.0722), linear)
 
     for share in np.linspace(0, 1, 50):
-        cell, ink = luminance(figures.HEAT(share)), 1.0 if figures._ink(figures.HEAT(share)) == "white" else 0.0
+        cell, ink = luminance(figures.HEAT(share)), 1.0 if charts._ink(figures.HEAT(share)) == "white" else 0.0
         assert (max(cell, ink) + 0.05) / (min(cell, ink) + 0.05) >= 4.5  # WCAG 2.1, level AA
 
 
@@ -171,8 +200,8 @@ def test_every_figure_displays_itself_once_and_says_what_it_shows():
     drawn = [
         figures.gallery(IMAGES, title='Samples of <b>"a" & b</b>'),
         figures.interpolation(IMAGES),
-        figures.training(GAN, "gan"),
-        figures.training({}, "wgan"),
+        figures.training(GAN, A_GAN),
+        figures.training({}, A_WGAN),
         figures.reconstructions(IMAGES, IMAGES),
     ]
     for one in drawn:
@@ -209,7 +238,7 @@ def test_images_stand_on_the_pages_own_ground_and_words_can_be_read_on_any():
 
 
 def test_a_charts_ground_is_white_so_that_dark_themes_can_invert_it():
-    drawn = figures.training(GAN, "gan")
+    drawn = figures.training(GAN, A_GAN)
     assert (pixels(drawn)[..., 3] == 255).all()
     assert "latent-report-chart" in drawn.html()
     assert figures.DARK in drawn.html()
@@ -222,4 +251,4 @@ def test_a_picture_for_the_report_is_opaque():
 
 
 def test_svg_is_the_same_each_time():
-    assert figures.training(VAE, "vae").svg() == figures.training(VAE, "vae").svg()
+    assert figures.training(VAE, A_VAE).svg() == figures.training(VAE, A_VAE).svg()

@@ -10,13 +10,15 @@ from IPython.core.formatters import DisplayFormatter
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from lib import figures
+from lib import figures, models, settings
 from lib.report import html
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), dtype=np.uint8)
 FIGURES = {
     "images": figures.gallery(IMAGES, title='Samples of "a" & <b>'),
-    "chart": figures.training({"jsd": [0.1, 0.2]}, "gan"),
+    "chart": figures.training(
+        {"jsd": [0.1, 0.2]}, models.describe(settings.check(settings.parameters("gan_mnist"), ""))
+    ),
 }
 
 

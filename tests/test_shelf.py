@@ -1,8 +1,11 @@
 """The shelf of finished runs: what explore.ipynb shows of a study, in JupyterLab and in batch."""
 
 import json
+import re
 import shutil
 import time
+from dataclasses import asdict
+from pathlib import Path
 
 import ipywidgets
 import numpy as np
@@ -10,7 +13,9 @@ import pytest
 from conftest import images
 from test_explore import children, moved, pictures
 
-from lib import controls, figures, runs, shelf
+from lib import figures, runs
+from lib.errors import UserError
+from lib.widgets import controls, moves, shelf
 
 SMALL = shelf.REPORTS / "small" / "runs"
 RUNS = ("vae_mnist-latent_dim2-width128-seed0", "gan_mnist-latent_dim10-width64-seed0")
@@ -84,11 +89,11 @@ def test_a_run_that_was_made_again_is_opened_again(shelves, tmp_path):
     study = tmp_path / "study"
     shutil.copytree(shelves / "first", study)
     ours = shelf.Shelf(str(study))
-    before = ours.model(RUNS[0])
-    assert ours.model(RUNS[0]) is before
+    before = ours.runs[RUNS[0]].model
+    assert ours.runs[RUNS[0]].model is before
     time.sleep(0.01)
-    change(ours.runs[RUNS[0]])
-    assert ours.model(RUNS[0]) is not before
+    change(ours.runs[RUNS[0]].folder)
+    assert ours.runs[RUNS[0]].model is not before
 
 
 def test_a_study_without_networks_says_so_where_they_are_needed(shelves, in_lab):
@@ -102,6 +107,75 @@ def test_a_study_without_networks_says_so_where_they_are_needed(shelves, in_lab)
         assert children(section, ipywidgets.Dropdown)[0].layout.display is None
         ours.open(str(shelves / "bare"))
     assert "homework (22 runs, numbers and images only)" in dict(children(ours.table(), ipywidgets.Dropdown)[0].options)
+
+
+MODEL = """from dataclasses import replace
+
+from lib.models import VAE
+
+
+class Model(VAE):
+    @classmethod
+    def describe(cls, settings):
+        ours = super().describe(settings)
+        return replace(ours, title="Bright VAE", columns=ours.columns | {"loss": "bright loss"})
+
+    def generate(self, z):
+        return super().generate(z) ** (1 / self.settings.brightness)
+"""
+
+
+@pytest.fixture
+def own(shelves, tmp_path):
+    """A run of a notebook that brings a model of its own, with a setting of its own, between runs of ours."""
+    source = [("parameters", "brightness: float = 2.0"), ("model", MODEL)]
+    cells = [{"cell_type": "code", "metadata": {"tags": [tag]}, "source": code} for tag, code in source]
+    notebook = tmp_path / "bright_mnist.ipynb"
+    notebook.write_text(json.dumps({"cells": cells, "metadata": {}}))
+    shutil.copytree(shelves / "first", tmp_path / "study")
+    run = shutil.copytree(shelves / "first" / "runs" / RUNS[0], tmp_path / "study" / "runs" / "bright_mnist-seed0")
+    result = runs.read_result(run)
+    result["settings"] |= {"notebook": str(notebook), "brightness": 3.0}
+    (run / "result.json").write_text(json.dumps(result | {"notebook": str(notebook)}))
+    return run
+
+
+def test_a_run_of_an_own_notebook_is_shown_as_ours_are(own, in_lab):
+    ours = shelf.Shelf(str(own.parent.parent))
+    assert list(ours.runs) == [*RUNS, own.name]
+    compare = ours.compare()
+    children(compare, ipywidgets.SelectMultiple)[0].value = (own.name,)
+    assert "bright loss from" in children(compare, controls.Picture)[1].alt
+    model = ours.runs[own.name].model
+    plain, bright = (
+        run.model.generate(np.zeros((1, 2), np.float32)) for run in map(ours.runs.get, (RUNS[0], own.name))
+    )
+    np.testing.assert_allclose(bright, plain ** (1 / 3), atol=1e-6)
+    for section in (ours.move(), ours.walk(), ours.nearest()):
+        children(section, ipywidgets.Dropdown)[0].value = own.name
+        before = pictures(section)
+        if sliders := children(section, controls.Sliders):
+            moved(sliders[0], 0.35)
+        else:
+            children(section, ipywidgets.BoundedIntText)[0].value = 3
+        assert before != pictures(section)
+    originals = runs.read_samples(own)["originals"]
+    z = np.asarray(model.encode(originals[:2]))
+    assert z.shape == (2, 2)
+    assert children(moves.walk_between_images(model, originals), controls.Picture)[2].alt == "Ten images along the walk"
+
+
+def test_of_an_own_notebook_that_has_gone_images_and_numbers_are_left(own, in_lab):
+    result = runs.read_result(own)
+    words = shelf.Finished(own).description
+    (own / "result.json").write_text(json.dumps(result | {"model": asdict(words)}))
+    Path(result["notebook"]).unlink()
+    ours = shelf.Shelf(str(own.parent.parent))
+    compare, move = ours.compare(), ours.move()
+    children(compare, ipywidgets.SelectMultiple)[0].value = (own.name,)
+    assert "bright loss from" in children(compare, controls.Picture)[1].alt
+    children(move, ipywidgets.Dropdown)[0].value = own.name
+    assert re.search(rf"\*\*{own.name}\*\*: .*notebook '.*bright_mnist.ipynb' is not", texts(move))
 
 
 def test_in_batch_the_first_runs_are_shown(shelves, monkeypatch):
@@ -196,7 +270,7 @@ def test_the_committed_networks_open_and_change_with_every_control(in_lab):
 
 
 def test_a_study_without_runs_is_named_with_those_that_have_some():
-    with pytest.raises(shelf.UserError, match=r"no finished runs in 'nowhere'; there are some in: .*small"):
+    with pytest.raises(UserError, match=r"no finished runs in 'nowhere'; there are some in: .*small"):
         shelf.Shelf("nowhere")
 
 
