@@ -37,9 +37,9 @@ def _leaky(hidden):
     return layers.LeakyReLU(0.2)(hidden)
 
 
-VARIANTS = {  # of the mlp networks at the default settings: what changes in the module `networks`
-    "generator without batch normalisation": {"_normalised": _leaky},
-    "discriminator without dropout": {"DROPOUT": 0.0},
+VARIANTS = {  # of the mlp networks at the default settings: what changes, and where
+    "generator without batch normalisation": ("lib.models.layers.normalised", _leaky),
+    "discriminator without dropout": ("lib.models.gan.DROPOUT", 0.0),
 }
 
 
@@ -60,13 +60,12 @@ def cases():
 
 def measure(notebook, network, variant, change, dataset, card, held_out) -> dict:
     """Trains one alternative and scores it on validation images."""
-    from lib import models, networks, training
-    from lib.runs import NOTEBOOK_DIR
-    from lib.settings import check, notebook_defaults
+    from lib import models, training
+    from lib.settings import check, parameters
 
-    values = notebook_defaults(NOTEBOOK_DIR / f"{notebook}.ipynb") | {"network": network} | change
+    values = parameters(notebook) | {"network": network} | change
     settings = check(values | {"epochs": 1}, "benchmark")
-    step = training.step_size(settings)
+    step = models.of(notebook).images_a_step(settings)
     steps = BUDGET[network][notebook]
     a_pass = len(dataset.x_train) // step
     if steps < a_pass:  # less than an epoch: fewer images, each still seen once
@@ -74,8 +73,8 @@ def measure(notebook, network, variant, change, dataset, card, held_out) -> dict
         a_pass = steps
     settings = settings.model_copy(update={"epochs": max(1, round(steps / a_pass))})
     with ExitStack() as stack:
-        for name, value in VARIANTS.get(variant, {}).items():
-            stack.enter_context(mock.patch.object(networks, name, value))
+        if variant:
+            stack.enter_context(mock.patch(*VARIANTS[variant]))
         model = models.build(settings, dataset.shape)
     start = time.perf_counter()
     training.train(model, dataset, settings)
@@ -94,9 +93,9 @@ def measure(notebook, network, variant, change, dataset, card, held_out) -> dict
 
 def score(model, settings, card, held_out) -> dict:
     """Scores generated images against the features of as many validation images."""
-    from lib import estimates, evaluation
+    from lib.scores import estimates
 
-    images = evaluation.decode(model, evaluation.latents(card.count, settings.latent_dim))
+    images = card.images(model, card.count)
     features, _ = card.classifier(images)
     precision, recall = estimates.precision_recall(held_out, features)
     return {
@@ -109,10 +108,11 @@ def score(model, settings, card, held_out) -> dict:
 
 def scored(name):
     """A dataset, its scorecard, and the features of the validation images that the score compares with."""
-    from lib import data, evaluation
+    from lib import data
+    from lib.scores.card import Scorecard
 
     dataset = data.load(name)
-    card = evaluation.Scorecard(dataset)
+    card = Scorecard(dataset)
     return dataset, card, card.classifier(dataset.x_validation[: card.count])[0]
 
 

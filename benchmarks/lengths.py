@@ -39,10 +39,9 @@ def train(notebook: str, epochs: int, schedule: str, dataset, card, held_out) ->
     """Trains one run and appends a line for every score."""
     from lib import models, training
     from lib.backend import keras
-    from lib.runs import NOTEBOOK_DIR
-    from lib.settings import check, notebook_defaults
+    from lib.settings import check, parameters
 
-    values = notebook_defaults(NOTEBOOK_DIR / f"{notebook}.ipynb")
+    values = parameters(notebook)
     case = {"epochs": epochs, "schedule": schedule}
     values |= {"latent_dim": 100, "width": WIDTH[notebook.split("_")[0]], "network": "mlp", **case}
     settings = check(values, "benchmark")
@@ -54,7 +53,7 @@ def train(notebook: str, epochs: int, schedule: str, dataset, card, held_out) ->
     def look(number, logs):
         if (epoch := number + 1) % EVERY == 0:
             row = {"notebook": notebook, **case, "dataset": dataset.name, "epoch": epoch}
-            row |= training.effort(model, dataset, settings)["steps"] | score(model, settings, card, held_out)
+            row |= training.effort(model)["steps"] | score(model, settings, card, held_out)
             print(row, flush=True)
             with RESULTS.open("a") as file:
                 file.write(json.dumps(row) + "\n")

@@ -15,11 +15,12 @@ def main() -> None:
     parser.add_argument("--dataset", default="mnist")
     parser.add_argument("--count", type=int, default=10_000, help="images to score, drawn from the training images")
     options = parser.parse_args()
-    from lib import data, evaluation
+    from lib import data
+    from lib.scores.card import Scorecard
 
     dataset = data.load(options.dataset)
-    evaluation.Scorecard(dataset)  # fills the cache, if it is empty
-    card = evaluation.Scorecard(dataset)
+    Scorecard(dataset)  # fills the cache, if it is empty
+    card = Scorecard(dataset)
     images = dataset.x_train[: options.count]
     before, start = _peak(), time.perf_counter()
     scores = card.scores(images)
