@@ -8,14 +8,14 @@ import urllib.request
 import pytest
 from labs import idle, opened, run, serving, without_errors
 
-from lib import runs
+from lib.notebooks import NOTEBOOK_DIR, ROOT
 
 QUICK = {"dataset": '"digits"', "epochs": "60", "width": "16", "batch_size": "32", "importance_samples": "1"}
 
 
 def put(folder, name, values):
     """A copy of a notebook with other values in its parameters cell."""
-    notebook = json.loads((runs.NOTEBOOK_DIR / f"{name}.ipynb").read_text(encoding="utf-8"))
+    notebook = json.loads((NOTEBOOK_DIR / f"{name}.ipynb").read_text(encoding="utf-8"))
     (cell,) = [cell for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", ())]
     lines = [line.rstrip("\n") for line in cell["source"]]
     for number, line in enumerate(lines):
@@ -29,16 +29,16 @@ def put(folder, name, values):
 def copy_of_the_repository(folder):
     """What somebody sees who starts JupyterLab at the repository."""
     notebooks = folder / "notebooks"
-    shutil.copytree(runs.NOTEBOOK_DIR, notebooks, ignore=lambda _, names: {n for n in names if n[0] == "."})
+    shutil.copytree(NOTEBOOK_DIR, notebooks, ignore=lambda _, names: {n for n in names if n[0] == "."})
     for name in ("lib", "docs", "README.md", "reports/README.md"):
         (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).symlink_to(runs.ROOT / name)
+        (folder / name).symlink_to(ROOT / name)
     put(notebooks, "vae_mnist", QUICK | {"output_dir": json.dumps(str(folder / "run"))})
 
 
 def words_of_make_lab():
     """The arguments of jupyter in the Makefile's target `lab`."""
-    makefile = (runs.ROOT / "Makefile").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     return re.search(r"^lab:.*\n\t\$\(BIN\)/jupyter lab(.*)$", makefile, re.MULTILINE).group(1).split()
 
 
@@ -91,8 +91,8 @@ def test_it_opens_explore_and_every_link_of_a_notebook_leads_somewhere(lab):
     with urllib.request.urlopen(address.removesuffix("/lab"), timeout=30) as first:
         assert first.url.removesuffix("?") == f"{address}/tree/notebooks/explore.ipynb"
     wanted = {
-        (path.parent / link.partition("#")[0]).resolve().relative_to(runs.ROOT)
-        for path in runs.NOTEBOOK_DIR.glob("*.ipynb")
+        (path.parent / link.partition("#")[0]).resolve().relative_to(ROOT)
+        for path in NOTEBOOK_DIR.glob("*.ipynb")
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
         if cell["cell_type"] == "markdown"
         for link in re.findall(r"\]\(([^)\s]+)\)", "".join(cell["source"]))

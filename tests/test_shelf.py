@@ -181,6 +181,7 @@ def test_of_an_own_notebook_that_has_gone_images_and_numbers_are_left(own, in_la
 def test_in_batch_the_first_runs_are_shown(shelves, monkeypatch):
     put_out = []
     monkeypatch.setattr(shelf, "display", lambda *what: put_out.extend(what))
+    monkeypatch.setattr(ipywidgets.Widget, "open", lambda self: pytest.fail(f"{self}: papermill would keep its state"))
     ours = shelf.Shelf(str(shelves / "first"))
     numbers = ours.compare().data
     assert [one.alt for one in put_out[::2]] == [f"12 images in 1 row: {name}" for name in ours.runs]

@@ -31,8 +31,8 @@ def progress(run) -> keras.callbacks.Callback:
 class LiveProgress(OneLineAnEpoch):
     """A bar with the remaining time, and the curves and the fixed-latent gallery, drawn anew after an epoch.
 
-    All are widgets: JupyterLab drops what a cell puts out after its page was reloaded, but brings back a widget of a
-    saved notebook as soon as the kernel has time, with what it shows by then.
+    All are widgets: after a reload of its page JupyterLab drops what else a cell has put out, but brings back a widget
+    of a saved notebook as soon as the kernel has time, with what it shows by then.
 
     An interrupt (the kernel's stop button) ends the training after the epoch that is being trained, and what was learnt
     is kept: the run is recorded with the number of epochs completed. A second one stops at once.

@@ -136,13 +136,8 @@ def walk_between_images(model, images: np.ndarray):
 
 
 def _walk(start, end, images: Callable, *beside):
-    """A walk with its slider: the image there, and ten on the way.
-
-    Args:
-        start, end: boxes for the numbers of the two ends.
-        images: takes these numbers and places in [0, 1], and gives as many images.
-        beside: widgets to stand between the two pictures.
-    """
+    """A walk with its slider: the image there, and ten on the way. `images` takes the numbers in the boxes of the two
+    ends, and places in [0, 1], and gives as many images; `beside` stands between the two pictures."""
     place = controls.Sliders(names=["position"], value=[0.5], low=0, high=1, step=0.01)
     picture, strip = controls.Picture(), controls.Picture()
 

@@ -3,7 +3,7 @@
 Nothing here is trained. In batch (papermill), where nobody chooses, a section shows the first runs, or the first.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -23,6 +23,10 @@ REPORTS = ROOT / "reports"
 FROM_NOTEBOOKS = "notebooks"  # the folder of reports/ for runs that somebody made from a notebook
 SHARED = ("frechet", "precision", "recall", "sharpness")  # numbers that all models have
 GALLERY = 36  # images of a run in a comparison
+NO_NETWORKS = (
+    "**Numbers and images only here:** the networks of *{0}* are not in this copy. "
+    "`latent-report run {0}` trains them; the tables and galleries above do not need them."
+)
 
 
 class Finished:
@@ -50,8 +54,7 @@ class Finished:
         there stays untrained, as it draws nothing.
 
         Raises:
-            UserError: its notebook, which defines its model, is not there.
-            ValueError: a saved network is not one of these settings, or holds code (a Lambda layer), never run.
+            UserError, ValueError: its notebook, which defines its model, is gone; or as `evaluation.load` does.
         """
         return _opened(self.folder, (self.folder / "result.json").stat().st_mtime_ns)
 
@@ -193,24 +196,21 @@ class Shelf:
     def compare(self, count: int = 4):
         """Galleries, curves and numbers of several runs side by side; in batch, one below the other."""
         if not controls.interactive():
-            group = self._in_order(self._alike(count))
+            group = [self.runs[name] for name in self._alike(count)]
             for run in group:
                 display(figures.gallery(_samples(run, 12), 12, run.name), _curve(run, group))
             return Markdown(_scores(group))
         pick = controls.choice("runs", ipywidgets.SelectMultiple, rows=6)
 
-        def choices():
-            return list(self.runs), self._alike(count)
+        def drawn(names):
+            return _side_by_side([run for name, run in self.runs.items() if name in names])
 
-        return self._section("compare", pick, choices, lambda names: _side_by_side(self._in_order(names)))
+        return self._section("compare", pick, lambda: (list(self.runs), self._alike(count)), drawn)
 
     def _alike(self, count: int) -> list[str]:
         """The first runs on the first run's dataset: only their numbers can be compared."""
         dataset = next(iter(self.runs.values())).dataset
         return [name for name, run in self.runs.items() if run.dataset == dataset][:count]
-
-    def _in_order(self, names: Iterable[str]) -> list[Finished]:
-        return [run for name, run in self.runs.items() if name in names]
 
     # ---- one run
 
@@ -218,7 +218,7 @@ class Shelf:
         """A section about one run: `draw(run)` makes its widgets, `batch(run)` its figure where nobody chooses."""
         if not controls.interactive():
             names = self._decodable()
-            return batch(self.runs[names[0]]) if names else Markdown(self._no_networks())
+            return batch(self.runs[names[0]]) if names else Markdown(NO_NETWORKS.format(self.study))
         pick = controls.choice("run")
 
         def choices():
@@ -228,7 +228,7 @@ class Shelf:
 
         def drawn(name):
             try:
-                return [draw(self.runs[name]) if name else controls.words(self._no_networks())]
+                return [draw(self.runs[name]) if name else controls.words(NO_NETWORKS.format(self.study))]
             except Exception as error:  # an own model may raise any
                 return [controls.words(f"**{name}**: {in_one_line(error)}")]
 
@@ -236,12 +236,6 @@ class Shelf:
 
     def _decodable(self) -> list[str]:
         return [name for name, run in self.runs.items() if _has_networks(run.folder)]
-
-    def _no_networks(self) -> str:
-        return (
-            f"**Numbers and images only here:** the networks of *{self.study}* are not in this copy. "
-            f"`latent-report run {self.study}` trains them; the tables and galleries above do not need them."
-        )
 
     def move(self):
         """Sliders over one run's latents; in batch, a walk between two of them."""
