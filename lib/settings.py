@@ -34,7 +34,7 @@ def parameters(notebook: str) -> dict[str, Any]:
 
 def _inherited(path: Path) -> dict[str, Any]:
     kind = models.of(path)
-    ours = next((name for name, one in models.OURS.items() if issubclass(kind, one)), "gan")
+    ours = next((name for name, one in models.OURS.items() if issubclass(kind, one)), next(iter(models.OURS)))
     defaults = {name: default for name, (_, default) in notebooks.parameters(find(f"{ours}_mnist")).items()}
     return {name: value for name, value in defaults.items() if name in kind.Settings.model_fields}
 
