@@ -15,7 +15,7 @@ Exit status: 0: success; 1: a run failed, or the report could not be built; 2: b
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command and returns its exit status; a user's mistake is one line on stderr and status 2."""
-    from lib.settings import UserError
+    from lib.errors import UserError
 
     options = _parser().parse_args(arguments)
     if home := os.environ.get("LATENT_REPORT_DATA"):  # kernels work in another folder
@@ -46,30 +46,26 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
     run = _command(commands, "run", _run, "run what is missing or stale, then build the report")
-    _engine(run)
-    run.add_argument("--dry-run", action="store_true", help="only show what would run, why and for how long")
-    run.add_argument("--force", action="store_true", help="run everything from the start, including what is done")
-    run.add_argument("--fail-fast", action="store_true", help="stop at the first run that fails")
-    run.add_argument("--no-report", action="store_true", help="do not build the report")
-    run.add_argument("--strict", action="store_true", help="exit 1 when the report has gaps")
-
-    _assets(run)
-
+    _flag(run, "--dry-run", "only show what would run, why and for how long")
+    _flag(run, "--force", "run everything from the start, including what is done")
+    _flag(run, "--fail-fast", "stop at the first run that fails")
+    _flag(run, "--no-report", "do not build the report")
     evaluate = _command(commands, "evaluate", _evaluate, "recompute the numbers of finished runs, without training")
-    _engine(evaluate)
-    evaluate.add_argument("--no-report", action="store_true", help="do not rebuild the report")
-    evaluate.set_defaults(fail_fast=False, strict=False, force=False)
-    _assets(evaluate)
-
+    _flag(evaluate, "--no-report", "do not rebuild the report")
+    evaluate.set_defaults(fail_fast=False, strict=False, force=True)
     report = _command(commands, "report", _report, "rebuild only the HTML")
-    report.add_argument("--strict", action="store_true", help="exit 1 when the report has gaps")
-    _assets(report)
     status = _command(commands, "status", _status, "show a table of the runs and their states")
-    status.add_argument("--json", action="store_true", help="print JSON, for use by programs")
+    _flag(status, "--json", "print JSON, for use by programs")
     export = _command(commands, "export", _export, "write one YAML file per run, and a run.sh of papermill commands")
     export.add_argument("folder", type=Path, metavar="DIR", help="the folder for these files")
+    for command in (run, evaluate):
+        _engine(command)
+    for command in (run, report):
+        _flag(command, "--strict", "exit 1 when the report has gaps")
+    for command in (run, evaluate, report):
+        apart = "put the report's images into separate files, which are loaded as they come into view"
+        _flag(command, "--assets", apart)
 
     datasets = commands.add_parser("data", help=(words := "list, fetch or verify datasets"), description=words)
     datasets.add_argument("action", choices=["list", "fetch", "verify"], help="what to do")
@@ -78,28 +74,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _assets(command) -> None:
-    command.add_argument(
-        "--assets",
-        action="store_true",
-        help="put the report's images into separate files, which are loaded as they come into view",
-    )
+def _flag(command: argparse.ArgumentParser, name: str, words: str) -> None:
+    command.add_argument(name, action="store_true", help=words)
 
 
-def _command(commands, name: str, function, help_text: str) -> argparse.ArgumentParser:
+def _command(commands, name: str, function, words: str) -> argparse.ArgumentParser:
     """A command on a study, with the options that all of these share."""
-    command = commands.add_parser(name, help=help_text, description=help_text)
+    command = commands.add_parser(name, help=words, description=words)
     command.add_argument("study", metavar="STUDY", help="see `latent-report --help`")
     command.add_argument("--out", metavar="DIR", help="the study's folder (default: reports/STUDY)")
-    command.add_argument(
-        "-p",
-        dest="parameters",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="a setting for every run that has it; may be repeated",
-    )
+    pairs = {"nargs": 2, "action": "append", "default": [], "metavar": ("NAME", "VALUE")}
+    command.add_argument("-p", dest="parameters", help="a setting for every run that has it; may be repeated", **pairs)
     command.set_defaults(command=function)
     return command
 
@@ -107,34 +92,22 @@ def _command(commands, name: str, function, help_text: str) -> argparse.Argument
 def _engine(command: argparse.ArgumentParser) -> None:
     """The options of the commands that execute runs."""
     add = command.add_argument
-    add(
-        "--workers",
-        type=_positive,
-        metavar="N",
-        help="how many runs are made at a time (default: one per core, if memory allows)",
-    )
+    each = "how many runs are made at a time (default: one per core, if memory allows)"
+    add("--workers", type=_number(1), metavar="N", help=each)
     add("--scheduler", metavar="ADDRESS", help="use the Dask cluster at tcp://HOST:PORT instead of this machine")
-    add(
-        "--time-limit",
-        type=_duration,
-        default=24 * 3600.0,
-        metavar="TIME",
-        help="limit for each run, such as 90s, 30m or 12h (default: 24h); a run that exceeds it keeps its checkpoint",
-    )
-    add(
-        "--memory-limit",
-        type=_gib,
-        metavar="GIB",
-        help="limit for the processes of each run, 0 for none (default: nine tenths of the machine's memory divided by "
-        "the number of workers, but at least 3)",
-    )
-    add(
-        "--retries",
-        type=_count,
-        default=2,
-        metavar="N",
-        help="how often a run is tried again if its worker process dies (default: 2)",
-    )
+    share = "only the I-th of N shares of the runs, from 0 to N-1: for SLURM's arrays and Kubernetes' indexed jobs"
+    add("--only", type=_share, metavar="I/N", help=share)
+    limit = "limit for each run, such as 90s, 30m or 12h (default: 24h); a run that exceeds it keeps its checkpoint"
+    add("--time-limit", type=_duration, default=24 * 3600.0, metavar="TIME", help=limit)
+    limit = "limit for the processes of each run, 0 for none (default: nine tenths of the machine's memory divided by "
+    limit += "the number of workers, but at least 3)"
+    add("--memory-limit", type=_gib, metavar="GIB", help=limit)
+    again = "how often a run is tried again if its worker process dies (default: 2)"
+    add("--retries", type=_number(0), default=2, metavar="N", help=again)
+
+
+def _expected(what: str, found: str) -> argparse.ArgumentTypeError:
+    return argparse.ArgumentTypeError(f"expected {what}, found {found!r}")
 
 
 def _duration(text: str) -> float:
@@ -144,7 +117,7 @@ def _duration(text: str) -> float:
     except (ValueError, KeyError):
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a time such as 90s, 30m or 12h, found {text!r}")
+        raise _expected("a time such as 90s, 30m or 12h", text)
     return seconds
 
 
@@ -154,20 +127,24 @@ def _gib(text: str) -> int:
     except ValueError:
         size = -1.0
     if not 0 <= size < 1e6:
-        raise argparse.ArgumentTypeError(f"expected a number of GiB, 0 for no limit, found {text!r}")
+        raise _expected("a number of GiB, 0 for no limit", text)
     return int(size * 2**30)
 
 
-def _count(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0, found {text!r}")
-    return int(text)
+def _number(least: int):
+    def whole(text: str) -> int:
+        if not text.isdigit() or int(text) < least:
+            raise _expected(f"a whole number from {least}", text)
+        return int(text)
+
+    return whole
 
 
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, found {text!r}")
-    return int(text)
+def _share(text: str) -> tuple[int, int]:
+    number, _, count = text.partition("/")
+    if not (number.isdigit() and count.isdigit() and int(number) < int(count)):
+        raise _expected("I/N with I from 0 to N-1, such as 0/8", text)
+    return int(number), int(count)
 
 
 def _study(options, check_data: bool = True):
@@ -200,11 +177,9 @@ def _check_folders(study) -> None:
 
 
 def _run(options) -> int:
-    from contextlib import nullcontext
-
     from lib import runs
-    from lib.settings import UserError
-    from lib.study import batch
+    from lib.errors import UserError
+    from lib.study import engine
 
     study = _study(options)
     if study.as_found:
@@ -215,36 +190,45 @@ def _run(options) -> int:
     if not options.dry_run:
         _fetch(study)
     _check_folders(study)
-    with nullcontext() if options.dry_run else batch.locked(study):
-        states = batch.states(study)
-        todo = [run for run in study.runs if options.force or states[run.name][0] != "done"]
-        trained = {name for name, (state, _) in states.items() if state == "unscored" and not options.force}
-        head = f"{study.title}: {len(study.runs)} runs, {len(study.runs) - len(todo)} done, {len(todo)} to do"
-        if not options.dry_run:
-            return _execute(study, todo, trained, options, head)
-        workers, threads = batch.workers_and_threads(len(todo), options.workers)
-        costs = batch.costs(todo, threads, trained)
-        print(head + (_plan(costs, workers, threads) if todo else ""))
-        for run in todo:
-            state, why = states[run.name]
-            seconds = runs.duration(costs[run.name].total)
-            print(f"  {run.name}  {state}{': ' + why if why else ''}  (about {seconds})")
-        return 0
+    if not options.dry_run:
+        engine.prepare(study)
+    mine = _mine(study, options)
+    states = engine.states_of(study)
+    todo = [run for run in mine if options.force or states[run.name][0] != "done"]
+    trained = {name for name, (state, _) in states.items() if state == "unscored" and not options.force}
+    head = f"{study.title}: {len(mine)} runs, {len(mine) - len(todo)} done, {len(todo)} to do"
+    if not options.dry_run:
+        return _execute(study, todo, trained, options, head)
+    workers, threads = engine.workers_and_threads(len(todo), options.workers)
+    costs = engine.costs(todo, threads, trained)
+    print(head + (_plan(costs, workers, threads) if todo else ""))
+    for run in todo:
+        state, why = states[run.name]
+        print(f"  {run.name}  {state}{': ' + why if why else ''}  (about {runs.duration(costs[run.name].total)})")
+    return 0
 
 
 def _evaluate(options) -> int:
-    from lib.settings import UserError
-    from lib.study import batch
+    from lib.errors import UserError
+    from lib.study import engine
 
     study = _study(options)
     _check_folders(study)
-    with batch.locked(study):
-        states = batch.states(study)
-        todo = [run for run in study.runs if states[run.name][0] in ("done", "unscored")]
-        if not todo:
-            raise UserError(f"{study.folder}: no finished run; `latent-report run` makes them")
-        head = f"{study.title}: the numbers of {len(todo)} of {len(study.runs)} runs"
-        return _execute(study, todo, {run.name for run in todo}, options, head)
+    mine = _mine(study, options)
+    states = engine.states_of(study)
+    todo = [run for run in mine if states[run.name][0] in ("done", "unscored")]
+    if not todo:
+        raise UserError(f"{study.folder}: no finished run; `latent-report run` makes them")
+    engine.prepare(study)
+    head = f"{study.title}: the numbers of {len(todo)} of {len(mine)} runs"
+    return _execute(study, todo, {run.name for run in todo}, options, head)
+
+
+def _mine(study, options) -> list:
+    """The study's runs, or the share of them that `--only` asks for."""
+    from lib.study import engine
+
+    return engine.share(study.runs, *options.only) if options.only else list(study.runs)
 
 
 def _plan(costs, workers: int, threads: int) -> str:
@@ -261,67 +245,63 @@ def _execute(study, todo, trained, options, head: str) -> int:
     Args:
         head: what is said first, once the checks have passed.
     """
+    from lib import data, files
+    from lib.study import cluster, engine, kernel
+
     if not todo:
         print(head, flush=True)
-        return 0 if options.no_report else _build(study, options, only_new=True)
-    from contextlib import ExitStack
-
-    from lib import data, runs
-    from lib.study import batch, cluster, kernel, worker
-
+        return _finish(study, options, only_new=True)
     kernel.check()
-    runs.scores_folder()  # a folder that cannot be written to is found now, not by every run
+    files.scores_folder()  # a folder that cannot be written to is found now, not by every run
     for dataset in {run.settings.dataset for run in todo}:
         if dataset in data.SOURCES or dataset not in data.BUILT_IN:
             data.verify(dataset)  # so is a damaged file
-    lease = worker.Lease(study.folder)
-    limits = batch.Limits(options.time_limit, options.memory_limit, options.retries)
-    with ExitStack() as stack:
-        stack.callback(lease.release)
-        if options.scheduler:
-            found = stack.enter_context(cluster.connected(options.scheduler, study, lease))
-            executor, workers, threads, final = found
-        else:
-            workers, threads = batch.workers_and_threads(len(todo), options.workers)
-            executor, final = stack.enter_context(batch.local(workers)), ()
-        print(head + _plan(batch.costs(todo, threads, trained), workers, threads), flush=True)
-        failed = batch.run_all(
-            todo,
-            lease,
-            executor,
-            workers,
-            threads,
-            limits,
-            fail_fast=options.fail_fast,
-            trained=trained,
-            fresh=options.force,
-            keep=not options.scheduler,
-            final=final,
-        )
+    limits = engine.Limits(options.time_limit, options.memory_limit, options.retries)
+    here = engine.workers_and_threads(len(todo), options.workers)
+    with cluster.connected(options.scheduler, study) if options.scheduler else engine.local(*here) as crew:
+        print(head + _plan(engine.costs(todo, crew.threads, trained), crew.workers, crew.threads), flush=True)
+        failed = engine.run_all(todo, crew, limits, fail_fast=options.fail_fast, trained=trained, fresh=options.force)
     for name, cause in failed.items():
         print(f"latent-report: {name} failed: {cause}", file=sys.stderr)
+    return _finish(study, options) or bool(failed)
+
+
+def _finish(study, options, only_new: bool = False) -> int:
+    """Builds the report, if it is wanted; after a share of the runs, if all the others are done too."""
+    from lib.study import engine
+
     if options.no_report:
-        return 1 if failed else 0
-    return _build(study, options) or bool(failed)
+        return 0
+    if options.only and (lacking := [name for name, (state, _) in engine.states_of(study).items() if state != "done"]):
+        print(
+            f"no report yet: {len(lacking)} of the study's {len(study.runs)} runs are not done; "
+            "`latent-report report` builds it from those that are"
+        )
+        return 0
+    return _build(study, options, only_new)
 
 
 def _build(study, options, only_new: bool = False) -> int:
     """Builds the report; with `only_new`, not when nothing that it shows has changed since it was last built."""
-    from lib.settings import UserError
+    from lib import locks
+    from lib.errors import UserError
     from lib.report import freshness
-
-    key = {**freshness.key(study), "assets": options.assets}
-    if only_new and freshness.built(study) == key:
-        print(f"report: {study.folder / 'index.html'}, unchanged")
-        return 0
-    from lib.report import page
+    from lib.study import engine
 
     try:
-        print(f"report: {page.build(study, strict=options.strict, assets=options.assets)}")
+        engine.prepare(study)
+        with locks.waiting(study.folder / ".lock"):  # for another command that builds it
+            key = {**freshness.key(study), "assets": options.assets}
+            if only_new and freshness.built(study) == key:
+                print(f"report: {study.folder / 'index.html'}, unchanged")
+                return 0
+            from lib.report import page
+
+            print(f"report: {page.build(study, strict=options.strict, assets=options.assets)}")
+            freshness.remember(study, key)
     except UserError as error:  # not status 2: the input was good
         print(f"latent-report: {error}", file=sys.stderr)
         return 1
-    freshness.remember(study, key)
     return 0
 
 
@@ -332,10 +312,10 @@ def _report(options) -> int:
 
 
 def _status(options) -> int:
-    from lib.study import batch
+    from lib.study import engine
 
     study = _study(options, check_data=False)
-    states = batch.states(study)
+    states = engine.states_of(study)
     if options.json:
         rows = [{"run": name, "state": state, "why": why} for name, (state, why) in states.items()]
         print(json.dumps(rows, indent=1))
@@ -349,16 +329,16 @@ def _status(options) -> int:
 
 
 def _export(options) -> int:
-    from lib.study import batch
+    from lib.study import engine
 
     study = _study(options)
-    print(f"{len(study.runs)} runs: sh {batch.export(study, options.folder)}")
+    print(f"{len(study.runs)} runs: sh {engine.export(study, options.folder)}")
     return 0
 
 
 def _data(options) -> int:
     from lib import data
-    from lib.settings import UserError
+    from lib.errors import UserError
 
     if options.action == "list":
         print(data.listing())

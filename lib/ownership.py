@@ -17,17 +17,12 @@ from pathlib import Path
 from lib.errors import UserError
 
 RUN_FILES = ("result.json", "parameters.yaml", "history.csv", "samples.npz", "log.txt", "notebook.ipynb")
-CHECKPOINT, PROGRESS, CLAIM, ERROR, KERNEL_LOG = (
-    "checkpoint.npz",
-    "progress.json",
-    "worker.json",
-    "error.txt",
-    "kernel.log",
-)  # of a partial folder
+CHECKPOINT, PROGRESS, ERROR, KERNEL_LOG = "checkpoint.npz", "progress.json", "error.txt", "kernel.log"
+MARK, LOCK = "worker.json", ".lock"  # of the process that is at work in a partial folder
 NETWORKS = ("encoder", "decoder", "generator", "discriminator", "critic")
 TOUR = "tour.npz"  # what a report shows of a run beyond what the run kept
-_PARTIAL_FILES = (*RUN_FILES, CHECKPOINT, PROGRESS, CLAIM, ERROR, KERNEL_LOG)
-# of a file that a process was writing when it died, as `runs.aside` names it
+_PARTIAL_FILES = (*RUN_FILES, CHECKPOINT, PROGRESS, ERROR, KERNEL_LOG, MARK, LOCK)
+# of a file that a process was writing when it died, as `files.aside` names it
 _TEMPORARY = re.compile(rf"\.({'|'.join(map(re.escape, (*_PARTIAL_FILES, TOUR)))})-[a-z0-9_]{{8}}")
 _PAGE = b'content="Latent Report"'
 STUDY_FILES = {  # that a study replaces, and the words by which it knows its own
@@ -36,7 +31,6 @@ STUDY_FILES = {  # that a study replaces, and the words by which it knows its ow
     "report.ipynb": b"writeup.Page(study",
     "summary.json": b'"tally"',
     ".report.json": b'"made_of"',
-    ".running": b'"pid"',
     ".lock": b"(always empty)",
 }
 
@@ -95,7 +89,7 @@ def _is_run(folder: Path) -> bool:
 def _is_partial(folder: Path) -> bool:
     """Whether a folder has what only a run in the making has: its process's mark, its settings, or its notebook."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        if "started" in json.loads((folder / CLAIM).read_bytes()):
+        if "started" in json.loads((folder / MARK).read_bytes()):
             return True
     with suppress(OSError):
         if (folder / "parameters.yaml").read_bytes().startswith(b"notebook: "):
@@ -103,7 +97,14 @@ def _is_partial(folder: Path) -> bool:
     with suppress(OSError, ValueError, KeyError, TypeError):
         return "papermill" in json.loads((folder / "notebook.ipynb").read_bytes())["metadata"]
     known = {path.name for path in folder.iterdir()}
-    return known <= {ERROR, KERNEL_LOG, CHECKPOINT, PROGRESS}
+    return known <= {*_PARTIAL_FILES} - {*RUN_FILES}
+
+
+def _networks(folder: Path) -> set[str]:
+    """The names of a run's networks; those of a notebook's own model stand in its record."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return {*NETWORKS, *json.loads((folder / "result.json").read_bytes())["layers"]}
+    return {*NETWORKS}
 
 
 def clear(folder: Path, keep: Iterable[str] = (), networks: bool = False) -> None:
@@ -116,7 +117,7 @@ def clear(folder: Path, keep: Iterable[str] = (), networks: bool = False) -> Non
     names = {*_PARTIAL_FILES, TOUR} - {*keep}
     found = [path for path in folder.iterdir() if path.name in names or _TEMPORARY.fullmatch(path.name)]
     if not networks and not (model := folder / "model").is_symlink():
-        found += [model / f"{name}.keras" for name in NETWORKS]
+        found += [path for path in model.glob("*.keras") if path.stem in _networks(folder)]
     for path in found:
         if path.is_symlink() or path.is_file():
             path.unlink()

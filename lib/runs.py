@@ -7,7 +7,6 @@ written into the folder, done by the record cell.
 """
 
 import csv
-import hashlib
 import io
 import json
 import math
@@ -16,30 +15,22 @@ import platform
 import re
 import resource
 import sys
-import tempfile
-import threading
 import time
-import zipfile
-from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import yaml
-from filelock import FileLock
 
-from lib import data, keys, ownership
-from lib.ownership import CHECKPOINT, CLAIM, ERROR, PROGRESS, partial_of
+from lib import data, keys, locks, ownership, states
+from lib.errors import UserError
+from lib.files import aside, cached, write_aside  # noqa: F401
+from lib.notebooks import NOTEBOOK_DIR, ROOT  # noqa: F401
+from lib.ownership import CHECKPOINT, ERROR, PROGRESS, partial_of
 from lib.provenance import Made, networks_digest, unlike
-from lib.settings import NOTEBOOK_DIR, ROOT, Settings, UserError, check_images, notebook_defaults
+from lib.settings import Settings, check_images, parameters
 
-FILES = ownership.RUN_FILES
-HEARTBEAT_SECONDS = 10.0  # between two signs of life of a run's process
-HOST = platform.node()
-STALE_SECONDS = 120.0  # without one, a process of another host counts as gone; network file systems show times late
-
-
-# ---- names and keys ------------------------------------------------------------------------------
+_RSS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
 
 
 def run_name(settings: dict, defaults: dict) -> str:
@@ -48,7 +39,8 @@ def run_name(settings: dict, defaults: dict) -> str:
     A setting added later has its default in older runs, so it changes no name. Values are made safe for a file name.
     """
     always = ("latent_dim", "width", "seed")
-    parts = [settings["notebook"], *(f"{name}{settings[name]}" for name in always)]
+    notebook = Path(settings["notebook"]).name.removesuffix(".ipynb")
+    parts = [notebook, *(f"{name}{settings[name]}" for name in always)]
     for name, value in sorted(settings.items()):
         if name not in (*always, "notebook", "output_dir") and value != defaults.get(name):
             text = Path(value).stem if name == "dataset" else str(value)
@@ -56,69 +48,7 @@ def run_name(settings: dict, defaults: dict) -> str:
     return "-".join(parts)
 
 
-# ---- writing -------------------------------------------------------------------------------------
-
-
-@contextmanager
-def aside(path: Path):
-    """Yields a binary file beside `path` and renames it there: a reader sees the old one or the new one, whole."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def write_aside(path: Path, content: bytes | str) -> None:
-    """Writes a whole file by `aside`."""
-    with aside(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-
-
-def cached(what: str, key: dict, make: Callable[[Path], None]) -> Path:
-    """A folder that is made once and kept beside the downloaded datasets: the one of this key, or a new one.
-
-    Whoever comes first makes it, aside, and renames it when it is whole; others wait.
-
-    Args:
-        what: begins its name, for example "classifier-mnist".
-        key: what its content depends on, in JSON's types.
-        make: fills the empty folder that it is given.
-    """
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    folder = data.folder() / "scores" / f"{what[:60]}-{digest}"
-    if folder.is_dir():
-        return folder
-    home = scores_folder()
-    try:
-        with FileLock(home / f".{folder.name}.lock"):
-            if not folder.is_dir():
-                with tempfile.TemporaryDirectory(prefix=".making-", dir=home) as scratch:
-                    (aside := Path(scratch) / "made").mkdir()
-                    make(aside)
-                    os.rename(aside, folder)
-    except OSError as error:
-        raise UserError(f"{home}: cannot be written to ({error.strerror}); set LATENT_REPORT_DATA") from None
-    return folder
-
-
-def scores_folder() -> Path:
-    """Where classifiers and references are kept, made if need be.
-
-    Raises:
-        UserError: it cannot be written to.
-    """
-    home = data.folder() / "scores"
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=home).close()
-    except OSError as error:
-        raise UserError(f"{home}: cannot be written to ({error.strerror}); set LATENT_REPORT_DATA") from None
-    return home
+# ---- a run in the making -------------------------------------------------------------------------
 
 
 class Run:
@@ -133,7 +63,7 @@ class Run:
         self.settings = settings
         self._place()
         ownership.check_run_folder(self.folder)
-        self.partial = partial_of(self.folder)
+        self.opened, self.partial = self.folder, partial_of(self.folder)
         self.process_start = psutil.Process().create_time()
         self.seconds = {"start": time.time() - self.process_start}
         if settings.dataset in data.SOURCES:
@@ -146,7 +76,7 @@ class Run:
         self.networks = ""  # the digest of those that were saved last
         self.trained_on: dict | None = None
         try:
-            claim(self.folder)
+            locks.take(self.folder)
             self._open()
             for name in ("result.json", "log.txt", ERROR, PROGRESS):
                 (self.partial / name).unlink(missing_ok=True)
@@ -155,8 +85,7 @@ class Run:
 
     def _place(self, **named: str) -> None:
         """Where the run will stand, and its name, in which some settings may be named otherwise."""
-        defaults = notebook_defaults(NOTEBOOK_DIR / f"{self.settings.notebook}.ipynb")
-        name = run_name(self.settings.model_dump() | named, defaults)
+        name = run_name(self.settings.model_dump() | named, parameters(self.settings.notebook))
         folder = self.settings.output_dir or ROOT / "reports" / "notebooks" / "runs" / name
         self.folder = Path(os.path.abspath(os.path.expanduser(folder)))
         self.name = self.folder.name
@@ -167,35 +96,33 @@ class Run:
         plain = self.settings.model_dump(exclude={"output_dir"})
         write_aside(self.partial / "parameters.yaml", yaml.safe_dump(plain, sort_keys=False))
 
+    def _refuse(self, words: str) -> None:
+        raise UserError(f"{self.name}: {words}")
+
     def check(self, settings: Settings, dataset) -> None:
         """Makes sure, before a training, that the run is recorded with the settings and the data of that training.
 
         Raises:
             UserError: a cell has been run again with other values, but not the one that opens the run or the data.
         """
+        again = "run the cell of `runs.Run(settings)` again"
         if words := unlike(settings, self.settings):
-            raise UserError(
-                f"{self.name}: {words}, since this run was opened: run the cell of `runs.Run(settings)` again"
-            )
+            self._refuse(f"{words}, since this run was opened: {again}")
         if self.planned_epochs:
-            raise UserError(
-                f"{self.name}: its training was stopped, and is recorded so: run the cell of `runs.Run(settings)` again"
-            )
+            self._refuse(f"its training was stopped, and is recorded so: {again}")
         if data.fingerprint(settings.dataset) != self.key["data"]:
-            raise UserError(
-                f"{self.name}: {settings.dataset} has changed since this run was opened: run the cells from "
-                "`runs.Run(settings)` on again"
-            )
+            cells = "run the cells from `runs.Run(settings)` on again"
+            self._refuse(f"{settings.dataset} has changed since this run was opened: {cells}")
         whole = data.header(settings.dataset)[0]
         held, count = min(settings.validation, whole // 10), len(dataset.x_train) + len(dataset.x_validation)
         same = dataset.fingerprint == self.key["data"] and count == whole
         if not same or len(dataset.x_validation) != held:
-            raise UserError(
-                f"{self.name}: the settings ask for dataset {settings.dataset} with {whole - held} training and {held} "
-                f"validation images, but {'' if same else 'another '}{dataset.name} with {len(dataset.x_train)} and "
+            self._refuse(
+                f"the settings ask for dataset {settings.dataset} with {whole - held} training and {held} validation "
+                f"images, but {'' if same else 'another '}{dataset.name} with {len(dataset.x_train)} and "
                 f"{len(dataset.x_validation)} is loaded: run the cell of `data.load` again"
             )
-        claim(self.folder)  # a finished run may have been put in its place since
+        locks.take(self.folder)  # a finished run may have been put in its place since
         self._open()
 
     @contextmanager
@@ -243,8 +170,8 @@ class Run:
         import numpy as np
 
         self.networks = networks_digest(networks)
-        self._check(history, "the history is", "train")
-        self._check(samples, "the samples are", "draw the samples")
+        self._check_origin(history, "the history is", "train")
+        self._check_origin(samples, "the samples are", "draw the samples")
         self.trained_on = getattr(history, "dataset", None)
         if (epochs := len(next(iter(history.values()), ()))) < self.settings.epochs and isinstance(history, Made):
             self._stopped(epochs)
@@ -258,14 +185,14 @@ class Run:
         np.savez_compressed(packed, **samples)
         write_aside(self.partial / "samples.npz", packed.getvalue())
 
-    def _check(self, made: dict, what: str, cell: str) -> None:
+    def _check_origin(self, made: dict, what: str, cell: str) -> None:
         """Raises UserError where something that knows its origin is not of the saved networks and these settings."""
         if not isinstance(made, Made):
             return
         if made.networks != self.networks:
-            raise UserError(f"{self.name}: {what} from other networks than these: run the cells that {cell} again")
+            self._refuse(f"{what} from other networks than these: run the cells that {cell} again")
         if made.settings and (words := unlike(made.settings, self.settings, besides="epochs")):
-            raise UserError(f"{self.name}: {words}, since this run was opened: run the cells from `runs.Run` on again")
+            self._refuse(f"{words}, since this run was opened: run the cells from `runs.Run` on again")
 
     def _stopped(self, epochs: int) -> None:
         """The record says for how long the networks were trained, and for how long they were to be."""
@@ -285,17 +212,13 @@ class Run:
         Raises:
             UserError: the numbers are not of the saved networks, or the dataset is not the one they were trained on.
         """
-        self._check(found, "the numbers are", "evaluate")
+        self._check_origin(found, "the numbers are", "evaluate")
         if self.trained_on and facts["dataset"] != self.trained_on:
-            raise UserError(
-                f"{self.name}: the model was not trained on these data: run the cells from `data.load` on again"
-            )
+            self._refuse("the model was not trained on these data: run the cells from `data.load` on again")
         if (scored := getattr(found, "dataset", None)) and scored != facts["dataset"]:
-            raise UserError(f"{self.name}: the numbers are of other data than the training: run the evaluation again")
+            self._refuse("the numbers are of other data than the training: run the evaluation again")
         if "fit" not in self.seconds:
-            raise UserError(
-                f"{self.name}: nothing has been trained since this run was opened: run the training cell first"
-            )
+            self._refuse("nothing has been trained since this run was opened: run the training cell first")
         planned = {"planned_epochs": self.planned_epochs} if self.planned_epochs else {}
         result = {
             "run": self.name,
@@ -317,12 +240,12 @@ class Run:
         }
         write_result(self.partial, result)
         notebook = self.partial / "notebook.ipynb"
-        if notebook.exists() and notebook.stat().st_mtime > self.process_start:
-            release(self.partial)
-            return self.folder  # papermill is writing it, and the rename waits for its last line
-        if self.folder.is_dir() and not _fault(self.folder):
-            return self.partial  # a complete run, notebook included, is not replaced by one without
-        _rename(self.partial, self.folder)
+        if not notebook.exists() or notebook.stat().st_mtime < self.process_start:
+            if self.folder.is_dir() and not states.fault(self.folder):
+                return self.partial  # a complete run, notebook included, is not replaced by one without
+            states.put_in_place(self.partial, self.folder)
+        # else papermill is writing it, and the rename waits for its last line
+        locks.release(self.opened)
         return self.folder
 
 
@@ -331,9 +254,6 @@ def write_result(folder: Path, result: dict) -> None:
     if bad := [name for name, value in result["metrics"].items() if not math.isfinite(value)]:
         raise UserError(f"{result['run']}: {', '.join(bad)} is not finite: training diverged; lower learning_rate")
     write_aside(folder / "result.json", json.dumps(result, indent=1, allow_nan=False))
-
-
-_RSS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
 
 
 def history_csv(history: dict[str, list[float]]) -> str:
@@ -345,300 +265,7 @@ def history_csv(history: dict[str, list[float]]) -> str:
     return text.getvalue()
 
 
-def commit(folder: Path) -> None:
-    """Renames `<folder>.partial` to `folder` when everything in it is valid.
-
-    Raises:
-        UserError: what is missing or invalid.
-    """
-    partial = partial_of(folder)
-    if fault := _fault(partial):
-        raise UserError(f"{partial}: {fault}")
-    _rename(partial, folder)
-
-
-def settle(folder: Path) -> None:
-    """Commits a run that plain papermill has finished, or whose runner died before the rename; else does nothing."""
-    partial = partial_of(folder)
-    notebook = partial / "notebook.ipynb"
-    try:
-        quiet = time.time() - notebook.stat().st_mtime > 2  # papermill writes the finished notebook twice
-    except OSError:
-        return
-    if quiet and (partial / "result.json").exists() and not _fault(partial) and ownership.may_replace(folder):
-        _rename(partial, folder)
-
-
-def _rename(partial: Path, folder: Path) -> None:
-    ownership.clear(partial, keep=FILES, networks=True)
-    ownership.replace(partial, folder)
-
-
-# ---- reading -------------------------------------------------------------------------------------
-
-
-def published(folder: Path) -> bool:
-    """Whether a folder has only what is published of a run: neither its notebook nor its networks."""
-    return (folder / "result.json").is_file() and not any(
-        (folder / name).exists() for name in ("notebook.ipynb", "model")
-    )
-
-
-def _fault(folder: Path, published: bool = False, notebook: bool = True) -> str:
-    """What is missing or invalid in a folder that should hold a run; '' when nothing is.
-
-    Args:
-        published: only what a report shows is wanted, neither notebook nor networks.
-        notebook: whether the executed notebook is wanted.
-    """
-    notebook &= not published
-    for name in FILES:
-        if not (folder / name).is_file() and (notebook or name != "notebook.ipynb"):
-            return f"{name} is missing"
-    try:
-        result = json.loads((folder / "result.json").read_bytes())
-        result["keys"]["training"], result["keys"]["evaluation"], result["metrics"]
-        if notebook and (words := _unfinished(json.loads((folder / "notebook.ipynb").read_bytes()))):
-            return words
-        networks = set() if published else {f"{name}.keras" for name in result["layers"]}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"result.json or notebook.ipynb is damaged ({type(error).__name__}: {error})"
-    if missing := networks - {path.name for path in (folder / "model").glob("*.keras")}:
-        return f"model/{min(missing)} is missing"
-    return ""
-
-
-def _unfinished(notebook: dict) -> str:
-    """Why an executed notebook does not count as such; '' when it does."""
-    cells = keys.code_cells(notebook)
-    if not notebook["metadata"].get("papermill", {}).get("end_time"):
-        return "notebook.ipynb was not executed to its end"
-    if any(cell.get("execution_count") is None for cell in cells):
-        return "notebook.ipynb has cells that were not executed"
-    if any(output["output_type"] == "error" for cell in cells for output in cell["outputs"]):
-        return "notebook.ipynb ended with an error"
-    return ""
-
-
-def state(folder: Path, settings: Settings, as_found: bool = False) -> tuple[str, str]:
-    """Where a run stands, and why in one line or ''.
-
-    "done", "unscored", "published", "stale", "running", "failed" or "missing". An unscored run is trained as its
-    settings ask for, but its numbers were computed by other code; of a published one, only what a report shows is here.
-
-    Where the dataset's file is not here, only the rest is compared: a report can be rebuilt without it.
-
-    Args:
-        as_found: the settings are the run's own. It may then have been made in JupyterLab, which keeps the executed
-            notebook elsewhere, and may have been stopped early.
-    """
-    partial = partial_of(folder)
-    if owner := alive(partial):
-        return "running", f"process {owner['pid']} on {owner['host']}"
-    settle(folder)
-    stale = _stale(folder, settings, as_found) if folder.is_dir() else None
-    if stale == "" and published(folder):
-        return "published", "its notebook and networks are not here"
-    if stale == "":
-        unscored = keys.difference(
-            read_result(folder)["keys"]["evaluation"], keys.evaluation_key(settings), "evaluation "
-        )
-        return ("unscored", unscored) if unscored else ("done", "")
-    if cause := _cause(partial):
-        return "failed", cause
-    if stale:
-        return "stale", stale
-    epoch = checkpoint_epoch(partial)
-    return "missing", f"interrupted; checkpoint after epoch {epoch} of {settings.epochs}" if epoch else ""
-
-
-def _cause(partial: Path) -> str:
-    """The one-line cause of a run's failure: kept by `fail`, or in the notebook that plain papermill left; or ''."""
-    try:
-        return (partial / ERROR).read_text(encoding="utf-8").strip()
-    except OSError:
-        pass
-    try:
-        cells = keys.code_cells(json.loads((partial / "notebook.ipynb").read_bytes()))
-        found = [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
-        return " ".join(f"{found[0]['ename']}: {found[0]['evalue']}".split()) if found else ""
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-
-
-def current(folder: Path, settings: Settings) -> bool:
-    """Whether a run's folder is what its settings ask for, notebook and networks included."""
-    return folder.is_dir() and not published(folder) and not _stale(folder, settings)
-
-
-def _stale(folder: Path, settings: Settings, as_found: bool = False) -> str:
-    """Why a run's folder is not, or no longer, what its settings ask for; '' when it is."""
-    notebook = not as_found or (folder / "notebook.ipynb").exists()
-    return _fault(folder, published(folder), notebook) or outdated(read_result(folder), settings, as_found)
-
-
-def outdated(result: dict, settings: Settings, as_found: bool = False) -> str:
-    """The first part of a result's training key that is not what the settings ask for now; '' when all are.
-
-    Where the dataset's file is not here, only the rest is compared.
-
-    Args:
-        as_found: the settings are the run's own; then it does not matter that its training was stopped early.
-    """
-    trained = result["keys"]["training"]
-    if as_found:
-        asked = {name: value for name, value in trained["settings"].items() if name != "planned_epochs"}
-        trained = trained | {"settings": asked}
-    try:
-        fingerprint = data.fingerprint(settings.dataset)
-    except UserError:
-        fingerprint = trained.get("data")
-    return keys.difference(trained, keys.training_key(settings, fingerprint))
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: '40 s', '12 min' or '3.5 h'."""
-    minutes, hours = seconds / 60, seconds / 3600
-    return f"{seconds:.0f} s" if seconds < 100 else f"{minutes:.0f} min" if minutes < 100 else f"{hours:.1f} h"
-
-
-# ---- whose a partial folder is, and what it holds for the next -----------------------------------
-
-
-class ClaimedError(UserError):
-    """Another process is at work on the run."""
-
-
-def claim(folder: Path, patience: float = 0.0) -> None:
-    """Marks a partial folder as this process's, unless the one that started this process has done so.
-
-    A process gives a sign of life by touching the mark; of another host, that is all that can be seen of it.
-
-    Args:
-        patience: seconds to wait for another's mark to become stale.
-
-    Raises:
-        ClaimedError: another process is at work in it.
-    """
-    partial, deadline = partial_of(folder), time.monotonic() + patience
-    partial.mkdir(parents=True, exist_ok=True)
-    ownership.recover(folder)
-    while owner := alive(partial):
-        if owner["host"] == HOST and owner["pid"] in _line_of_descent():
-            return
-        if time.monotonic() > deadline:
-            raise ClaimedError(
-                f"{folder.name}: process {owner['pid']} on {owner['host']} is working on it; wait for it or end it"
-            )
-        time.sleep(1)
-    process = psutil.Process()
-    mine = {"pid": process.pid, "started": process.create_time(), "host": HOST}
-    write_aside(partial / CLAIM, json.dumps(mine))
-    threading.Thread(target=_beat, args=(partial / CLAIM, mine), daemon=True).start()
-
-
-def release(partial: Path) -> None:
-    """Takes this process's mark away from a partial folder; another's stays."""
-    path = partial / CLAIM
-    if (owner := _owner(path)) and (owner["pid"], owner["host"]) == (os.getpid(), HOST):
-        path.unlink(missing_ok=True)
-
-
-def alive(partial: Path) -> dict | None:
-    """The process that is at work in a partial folder, {pid, started, host}, or None."""
-    path = partial / CLAIM
-    owner = _owner(path)
-    try:
-        if owner is None:
-            return None
-        if owner["host"] != HOST:
-            return owner if time.time() - path.stat().st_mtime < STALE_SECONDS else None
-        return owner if abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) < 5 else None
-    except (OSError, psutil.NoSuchProcess):
-        return None
-
-
-def _owner(path: Path) -> dict | None:
-    try:
-        owner = json.loads(path.read_bytes())
-        return {"pid": int(owner["pid"]), "started": float(owner["started"]), "host": str(owner["host"])}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _line_of_descent() -> set[int]:
-    process = psutil.Process()
-    return {process.pid, *(parent.pid for parent in process.parents())}
-
-
-def _beat(path: Path, mine: dict) -> None:
-    while _owner(path) == mine:
-        with suppress(OSError):
-            os.utime(path)
-        time.sleep(HEARTBEAT_SECONDS)
-
-
-def clear(folder: Path, keep_checkpoint: bool = True) -> None:
-    """Takes out of a partial folder what an earlier attempt left; the checkpoint only if that is wanted."""
-    ownership.clear(partial_of(folder), keep={CLAIM, CHECKPOINT} if keep_checkpoint else {CLAIM})
-
-
-def fail(folder: Path, cause: str) -> None:
-    """Keeps the one-line cause of a failure in the partial folder, for `state`."""
-    with suppress(OSError):  # on a full disk, whoever runs the study still says the cause
-        partial_of(folder).mkdir(parents=True, exist_ok=True)
-        write_aside(partial_of(folder) / ERROR, " ".join(cause.split())[:1000] + "\n")
-    with suppress(OSError):
-        (partial_of(folder) / CLAIM).unlink(missing_ok=True)
-
-
-def read_progress(folder: Path) -> dict:
-    """What a run in the making last said of where it stands, {} when it has not begun to."""
-    try:
-        return json.loads((partial_of(folder) / PROGRESS).read_bytes())
-    except (OSError, ValueError):
-        return {}
-
-
-def write_checkpoint(partial: Path, facts: dict, arrays: dict) -> None:
-    """Writes a partial folder's checkpoint.npz: arrays by name, and facts in JSON's types."""
-    import numpy as np
-
-    try:
-        with aside(partial / CHECKPOINT) as file:
-            np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)
-    except OSError as error:
-        raise UserError(f"{partial / CHECKPOINT}: cannot be written ({error.strerror})") from None
-
-
-def read_checkpoint(partial: Path, key: dict) -> tuple[dict, dict] | None:
-    """Facts and arrays of a partial folder's checkpoint; None without a whole one of this training key."""
-    import numpy as np
-
-    try:
-        with np.load(partial / CHECKPOINT, allow_pickle=False) as file:
-            facts = json.loads(file["facts"].tobytes())
-            if keys.difference(facts["key"], key):
-                return None
-            return facts, {name: file[name] for name in file.files if name != "facts"}
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        return None
-
-
-def checkpoint_epoch(partial: Path) -> int:
-    """The epoch after which a partial folder's checkpoint was made; 0 without one."""
-    if not (partial / CHECKPOINT).is_file():
-        return 0
-    import numpy as np
-
-    try:
-        with np.load(partial / CHECKPOINT, allow_pickle=False) as file:
-            return int(json.loads(file["facts"].tobytes())["epoch"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        return 0
-
-
-# ---- finished runs -------------------------------------------------------------------------------
+# ---- reading a finished run ----------------------------------------------------------------------
 
 
 def read_result(folder: Path) -> dict:
@@ -659,3 +286,34 @@ def read_samples(folder: Path) -> dict:
 
     with np.load(folder / "samples.npz", allow_pickle=False) as arrays:
         return dict(arrays)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: '40 s', '12 min' or '3.5 h'."""
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{seconds:.0f} s" if seconds < 100 else f"{minutes:.0f} min" if minutes < 100 else f"{hours:.1f} h"
+
+
+# ---- checkpoints -----------------------------------------------------------------------------------
+
+
+def write_checkpoint(partial: Path, facts: dict, arrays: dict) -> None:
+    """Writes a partial folder's checkpoint.npz: arrays by name, and facts in JSON's types."""
+    import numpy as np
+
+    try:
+        with aside(partial / CHECKPOINT) as file:
+            np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)
+    except OSError as error:
+        raise UserError(f"{partial / CHECKPOINT}: cannot be written ({error.strerror})") from None
+
+
+def read_checkpoint(partial: Path, key: dict) -> tuple[dict, dict] | None:
+    """Facts and arrays of a partial folder's checkpoint; None without a whole one of this training key."""
+    import numpy as np
+
+    with suppress(*states.DAMAGE), np.load(partial / CHECKPOINT, allow_pickle=False) as file:
+        facts = json.loads(file["facts"].tobytes())
+        if not keys.difference(facts["key"], key):
+            return facts, {name: file[name] for name in file.files if name != "facts"}
+    return None

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from lib import data, runs
+from lib import data, locks, runs, states
 from lib.backend import keras
-from lib.settings import UserError
 from lib.report import sections as writeup
-from lib.study import batch, plan
+from lib.settings import UserError
+from lib.study import engine, plan
 
 CELLS = {  # by what stands in them
     "parameters": "notebook: str =",
@@ -197,7 +197,7 @@ def test_data_that_have_changed_since_the_run_was_opened_are_not_trained_on(open
 
 def test_after_the_record_the_training_opens_its_folder_again(opened):
     ours = opened().run_all().run("model", "train")
-    assert runs.alive(ours.names["run"].partial), "no other process may take it"
+    assert locks.at_work(ours.folder), "no other process may take it"
     ours.run("samples", "evaluate", "record")
     assert ours.recorded() == (8, 2, 2, "tiny.npz")
     assert runs.read_result(ours.folder)["continued_after"] == []
@@ -244,8 +244,9 @@ def test_a_training_that_was_stopped_is_recorded_with_its_length(opened, tmp_pat
     with pytest.raises(UserError, match=r"its training was stopped, and is recorded so"):
         ours.run("model", "train")
     planned = ours.names["settings"].model_copy(update={"epochs": 3})
-    assert runs.outdated(result, planned) == "settings.planned_epochs: 5 -> None", "a whole run of 3 is another one"
+    assert states.outdated(result, planned) == "settings.planned_epochs: 5 -> None", "a whole run of 3 is another one"
     made_here = plan.read(str(tmp_path / "reports" / "notebooks"), check_data=False)
-    assert batch.states(made_here) == {ours.folder.name: ("done", "")}  # JupyterLab keeps the executed notebook itself
+    # JupyterLab keeps the executed notebook itself
+    assert engine.states_of(made_here) == {ours.folder.name: ("done", "")}
     (one,) = writeup.entries(made_here)
     assert (one.result, writeup.page_of(one)) == (result, "")

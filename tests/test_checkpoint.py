@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from lib import checkpoint, data, models, runs, training
+from lib import checkpoint, data, locks, models, runs, states, training
 from lib.scores import evaluation
 from lib.settings import UserError
 
@@ -122,12 +122,12 @@ def test_at_most_one_in_its_pause(settings, npz, tmp_path):
 
 def test_status_says_what_is_kept(kept):
     run, ours = kept
-    runs.release(run.partial)
-    assert runs.state(run.folder, ours) == ("missing", "interrupted; checkpoint after epoch 1 of 4")
-    runs.clear(run.folder)
-    assert runs.checkpoint_epoch(run.partial) == 1
-    runs.clear(run.folder, keep_checkpoint=False)
-    assert runs.state(run.folder, ours) == ("missing", "")
+    locks.release(run.folder)
+    assert states.of(run.folder, ours) == ("missing", "interrupted; checkpoint after epoch 1 of 4")
+    states.clear(run.folder)
+    assert states.checkpoint_epoch(run.partial) == 1
+    states.clear(run.folder, keep_checkpoint=False)
+    assert states.of(run.folder, ours) == ("missing", "")
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(kept, monkeypatch):

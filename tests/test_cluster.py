@@ -1,5 +1,6 @@
 """Runs on a Dask cluster of which each part is a process of its own, started as by hand."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import psutil
 import pytest
 from test_faults import TINY, command, started, until
 
-from lib import runs
+from lib import runs, states
 from lib.__main__ import main
 from lib.study import plan
 
@@ -73,7 +74,7 @@ def test_a_lost_worker_costs_no_run(scheduler, workers, tmp_path, npz, study):
     often = {"LATENT_REPORT_CHECKPOINT_SECONDS": "0"}
     process = started("run", path, "--out", folder, "--no-report", "--scheduler", scheduler, environment=often)
     planned = plan.read(str(path), out=str(folder)).runs
-    until(lambda: sum(runs.read_progress(run.folder).get("epoch", 0) > 1 for run in planned) == 2, process)
+    until(lambda: sum(states.progress(run.folder).get("epoch", 0) > 1 for run in planned) == 2, process)
     family = psutil.Process(workers[0].pid).children(recursive=True)
     assert len(family) >= 2, "a worker process and its kernel"
     workers[0].kill()
@@ -92,7 +93,7 @@ def test_an_interrupted_study_leaves_nothing_at_work_on_the_cluster(scheduler, w
     path, folder = study(text), tmp_path / "out"
     process = started("run", path, "--out", folder, "--no-report", "--scheduler", scheduler)
     planned = plan.read(str(path), out=str(folder)).runs
-    until(lambda: all(runs.read_progress(run.folder).get("epoch", 0) > 1 for run in planned), process)
+    until(lambda: all(states.progress(run.folder).get("epoch", 0) > 1 for run in planned), process)
     family = [child for one in workers for child in psutil.Process(one.pid).children(recursive=True)]
     process.kill()  # nothing is said to the cluster
     process.communicate()
@@ -112,15 +113,18 @@ def test_what_is_wrong_with_a_cluster_is_said_before_anything_starts(scheduler, 
 
 @pytest.mark.filterwarnings("ignore")
 def test_workers_that_do_not_share_the_folder_are_refused(scheduler, workers, tmp_path, npz, study, monkeypatch):
-    from lib.settings import UserError
-    from lib.study import cluster, worker
+    from lib.errors import UserError
+    from lib.study import cluster
 
     path = study(f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{{dataset: {npz()}}}]}}}}")
     ours = plan.read(str(path), out=str(tmp_path))
-    lease = worker.Lease(tmp_path)
-    (tmp_path / ".running").rename(tmp_path / "elsewhere")  # as where the folder is another disk's
+    monkeypatch.setattr(cluster.tempfile, "mkstemp", lambda **_: (os.open(os.devnull, os.O_RDONLY), f"{tmp_path}/lock"))
+    real = cluster.locks.acquire
+    monkeypatch.setattr(cluster.locks, "acquire", lambda path: real(path.rename(tmp_path / "elsewhere")))
+    (tmp_path / "lock").touch()  # as where the folder is another disk's
     with (
         pytest.raises(UserError, match=r"does not see .*; a file system that all share is needed"),
-        cluster.connected(scheduler, ours, lease),
+        cluster.connected(scheduler, ours),
     ):
         pytest.fail("it was accepted")
+    assert [one.name for one in tmp_path.glob("*lock*")] == []

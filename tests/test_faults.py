@@ -23,8 +23,9 @@ import psutil
 import pytest
 import synthetic
 
-from lib import runs
-from lib.settings import UserError
+from lib import locks, runs, states
+from lib.errors import UserError
+from lib.ownership import RUN_FILES
 from lib.report import page as report
 from lib.study import kernel, plan
 
@@ -33,20 +34,20 @@ TINY = "{epochs: 1, width: 8, latent_dim: 2, batch_size: 16, validation: 20}"
 ROWS = {
     1: "test_faults.py::test_a_killed_runner_goes_on_and_ends_as_if_undisturbed",
     2: "test_faults.py::test_a_killed_kernel_and_a_time_limit_fail_their_runs_only",
-    3: "test_batch.py::test_signals_leave_no_committed_run_and_no_kernel",
+    3: "test_engine.py::test_signals_leave_no_committed_run_and_no_kernel",
     4: "test_faults.py::test_a_killed_kernel_and_a_time_limit_fail_their_runs_only",
     5: "test_faults.py::test_a_full_disk",
     6: "test_faults.py::test_a_read_only_folder_is_found_before_anything_starts",
     7: "test_data.py::test_a_truncated_known_file_is_refused",
     8: "test_data.py::test_no_pickle_is_executed",
     9: "test_data.py::test_an_array_that_is_no_npy_is_refused",
-    10: "test_batch.py::test_a_study_with_a_failing_run",
-    11: "test_batch.py::test_bad_input_is_one_line_and_exit_2",
+    10: "test_engine.py::test_a_study_with_a_failing_run",
+    11: "test_engine.py::test_bad_input_is_one_line_and_exit_2",
     12: "test_settings.py::test_bad_values_are_refused_in_one_line",
     13: "test_settings.py::test_a_name_with_code_in_it_is_refused",
     14: "test_plan.py::test_broken_studies_are_refused_in_one_line",
     15: "test_faults.py::test_hostile_text_is_inert_in_a_browser",
-    16: "test_faults.py::test_a_second_run_on_one_folder_exits_1",
+    16: "test_faults.py::test_two_commands_on_one_study_share_its_runs",
     17: "test_faults.py::test_a_kernel_of_another_environment_is_found_before_anything_starts",
     18: "test_faults.py::test_a_killed_runner_goes_on_and_ends_as_if_undisturbed",  # in an oddly named folder
     19: "test_runs.py::test_a_damaged_run_is_not_done_and_not_committed",
@@ -62,7 +63,7 @@ ROWS = {
     29: "test_environments.py::test_the_command_from_a_folder_with_another_lib",
     30: "test_environments.py::test_a_long_temporary_folder",
     31: "test_own_data.py::test_odd_but_legal_data_get_numbers_or_a_reason",
-    32: "test_runs.py::test_a_claimed_run_is_refused_until_its_process_gives_no_more_signs",
+    32: "test_runs.py::test_a_run_that_another_process_is_at_work_on_is_refused_until_it_ends",
 }
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system or unshares the network: needs root")
 
@@ -101,6 +102,12 @@ def until(condition, process=None, seconds=240):
     pytest.fail("it did not come so far")
 
 
+def at_work(folder):
+    """The number of the process that is at work on a run, or None."""
+    words = locks.at_work(folder).split()
+    return int(words[1]) if words and words[0] == "process" else None
+
+
 # ---- 1 and 18 ------------------------------------------------------------------------------------
 
 
@@ -137,7 +144,7 @@ def test_a_killed_runner_goes_on_and_ends_as_if_undisturbed(tmp_path, npz, study
     partial = runs.partial_of(run.folder)
     for at_least in (4, 12):
         process = started("run", path, "--out", killed, "--no-report", environment=often)
-        until(lambda at_least=at_least: runs.checkpoint_epoch(partial) >= at_least, process)
+        until(lambda at_least=at_least: states.checkpoint_epoch(partial) >= at_least, process)
         family = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.communicate()
@@ -157,7 +164,7 @@ def test_a_killed_runner_goes_on_and_ends_as_if_undisturbed(tmp_path, npz, study
     for name in ("history.csv", "parameters.yaml"):
         assert (run.folder / name).read_text() == (whole / "runs" / run.name / name).read_text()
     kept = sorted(path.name for path in run.folder.iterdir())
-    assert kept == sorted([*runs.FILES, "model"]), "nothing else is left"
+    assert kept == sorted([*RUN_FILES, "model"]), "nothing else is left"
 
 
 # ---- 2 and 4 -------------------------------------------------------------------------------------
@@ -171,10 +178,9 @@ def test_a_killed_kernel_and_a_time_limit_fail_their_runs_only(tmp_path, npz, st
     path, folder = study(text), tmp_path / "out"
     process = started("run", path, "--out", folder, "--no-report", "--workers", 3, "--time-limit", "60s")
     short, first, second = plan.read(str(path), out=str(folder)).runs
-    until(lambda: runs.read_progress(first.folder).get("epoch", 0) > 1, process)
+    until(lambda: states.progress(first.folder).get("epoch", 0) > 1, process)
     family = psutil.Process(process.pid).children(recursive=True)
-    worker = runs.alive(runs.partial_of(first.folder))["pid"]
-    (victim,) = psutil.Process(worker).children()
+    (victim,) = psutil.Process(at_work(first.folder)).children()
     victim.send_signal(signal.SIGKILL)
     out, error = process.communicate(timeout=200)
     assert process.returncode == 1, out + error
@@ -196,14 +202,13 @@ def test_a_memory_limit_and_a_worker_killed_again_and_again_fail_their_run_only(
     assert "MemoryLimitError" in done.stderr
     assert "the limit is 0.20 GiB (--memory-limit)" in done.stderr
     (run,) = plan.read(str(path), out=str(folder)).runs
-    partial = runs.partial_of(run.folder)
-    assert not runs.alive(partial)
+    assert not at_work(run.folder)
     process = started("run", path, "--out", folder, "--no-report", "--retries", 1)
     gone = set()
     for _ in range(2):
-        until(lambda: (owner := runs.alive(partial)) and owner["pid"] not in gone, process)
-        gone.add(worker := runs.alive(partial)["pid"])
-        os.kill(worker, signal.SIGKILL)
+        until(lambda: at_work(run.folder) not in {None, *gone}, process)
+        gone.add(victim := at_work(run.folder))
+        os.kill(victim, signal.SIGKILL)
     out, error = process.communicate(timeout=60)
     assert process.returncode == 1, out + error
     assert "its worker process died (signal 9); trying again" in out
@@ -304,7 +309,7 @@ def test_hostile_text_is_inert_in_a_browser(tmp_path, npz, study, browser, polic
     }
     ours = plan.read(str(study(yaml.safe_dump(content))), out=str(tmp_path / "out"))
     synthetic.write(ours.runs[0])
-    runs.fail(ours.runs[1].folder, hostile)
+    states.fail(ours.runs[1].folder, hostile)
     page = report.build(ours)
     text = page.read_text(encoding="utf-8")
     assert html.escape("<script>window.pwned=1", quote=False) in text
@@ -326,24 +331,52 @@ def test_hostile_text_is_inert_in_a_browser(tmp_path, npz, study, browser, polic
 
 
 @pytest.mark.slow
-def test_a_second_run_on_one_folder_exits_1(tmp_path, npz, study):
+def test_two_commands_on_one_study_share_its_runs(tmp_path, npz, study):
+    text = f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{{dataset: {npz()}, seed: [0, 1, 2], epochs: 50}}]}}}}"
+    path, folder = study(text), tmp_path / "out"
+    first = started("run", path, "--out", folder, "--workers", 1)
+    planned = plan.read(str(path), out=str(folder)).runs
+    until(lambda: any(at_work(run.folder) for run in planned), first)
+    second = started("run", path, "--out", folder, "--workers", 1)
+    said = [one.communicate(timeout=400) for one in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), said
+    lines = [line.partition("  ") for out, _ in said for line in out.splitlines() if line.startswith("[")]
+    assert len(lines) == 6, said
+    made = [words for _, _, words in lines if words.startswith("done in")]
+    assert len(made) == 3, "none twice"
+    assert [words for _, _, words in lines if words not in made] == ["done elsewhere"] * 3
+    assert "is working on it; waiting for that" in said[1][0]
+    assert command("status", path, "--out", folder).stdout.splitlines()[-1] == "3 runs: 3 done"
+    assert sorted(one.name for one in (folder / "runs").iterdir()) == sorted(run.name for run in planned)
+
+
+@pytest.mark.slow
+def test_a_run_at_work_is_not_disturbed_and_is_taken_over_when_its_command_is_killed(tmp_path, npz, study):
     text = f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{{dataset: {npz()}, epochs: 100000}}]}}}}"
     path, folder = study(text), tmp_path / "out"
-    process = started("run", path, "--out", folder, "--no-report")
+    often = {"LATENT_REPORT_CHECKPOINT_SECONDS": "0"}
+    process = started("run", path, "--out", folder, "--no-report", environment=often)
     (run,) = plan.read(str(path), out=str(folder)).runs
-    until(lambda: runs.read_progress(run.folder).get("epoch", 0) > 1, process)
-    before = runs.read_progress(run.folder)["epoch"]
-    second = command("run", path, "--out", folder, "--no-report")
-    assert second.returncode == 1
-    assert "another `latent-report run` is using this folder" in second.stderr
+    until(lambda: states.progress(run.folder).get("epoch", 0) > 1, process)
     plain = [sys.executable, "-m", "papermill", str(runs.NOTEBOOK_DIR / "gan_mnist.ipynb"), os.devnull, "-p"]
     plain += ["dataset", str(npz()), "-p", "output_dir", str(run.folder), "-p", "batch_size", "16"]
     third = subprocess.run(plain, capture_output=True, text=True, timeout=200, cwd=tmp_path)
     assert third.returncode != 0
     assert "is working on it" in third.stderr
-    until(lambda: runs.read_progress(run.folder)["epoch"] > before, process)  # undisturbed
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    second = started("run", path, "--out", folder, "--no-report", environment=often)
+    until(lambda: command("status", path, "--out", folder).stdout.count("running    process") == 1, second)
+    before, victim = states.progress(run.folder)["epoch"], at_work(run.folder)
+    until(lambda: states.progress(run.folder)["epoch"] > before, process)
+    process.kill()
+    process.communicate()
+    until(lambda: at_work(run.folder) not in (None, victim), second)
+    log = runs.partial_of(run.folder) / "log.txt"
+    until(lambda: log.exists() and "continuing after epoch" in log.read_text(), second)
+    second.send_signal(signal.SIGINT)
+    out, _ = second.communicate(timeout=30)
+    assert "is working on it; waiting for that" in out
+    assert second.returncode == 130
+    assert sorted(one.name for one in (folder / "runs").iterdir()) == [f"{run.name}.partial"]
 
 
 def test_a_kernel_of_another_environment_is_found_before_anything_starts(tmp_path, npz, study):

@@ -8,10 +8,10 @@ import sys
 import pytest
 import synthetic
 
-from lib import keys, ownership, runs
+from lib import locks, notebooks, ownership, runs, states
 from lib.__main__ import main
-from lib.settings import UserError
-from lib.study import batch, plan
+from lib.errors import UserError
+from lib.study import engine, plan
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_what_else_lies_in_a_runs_folder_moves_along(one):
     for name in ("own.txt", ".git-credentials", "model/own.txt"):
         (one.folder / name).write_text("yours")
     (one.folder / ".result.json-abcd1234").write_text("left by a process that died")
-    runs.commit(one.folder)
+    states.commit(one.folder)
     kept = {
         str(path): text for path, text in contents(one.folder).items() if path.suffix == ".txt" or "git" in str(path)
     }
@@ -161,17 +161,17 @@ def test_a_run_that_is_killed_while_it_takes_its_place_loses_nothing(renames, on
     with monkeypatch.context() as patched:
         patched.setattr(os, "rename", killed)
         with pytest.raises(KeyboardInterrupt):
-            runs.commit(one.folder)
+            states.commit(one.folder)
     assert not (one.folder / "notes.txt").exists()
     ownership.recover(one.folder.with_name(one.folder.name + "-epochs3"))
     if renames == 1:
         os.utime(partial / "notebook.ipynb", (1, 1))
-        runs.settle(one.folder)  # as `status` does
+        states.settle(one.folder)  # as `status` does
     else:
-        runs.claim(one.folder)  # as the next attempt does
-        ownership.remove(partial)
+        with locks.taken(one.folder):  # as the next attempt does
+            ownership.remove(partial)
     assert (one.folder / "notes.txt").read_text() == "mine"
-    assert runs.current(one.folder, one.settings)
+    assert states.at_rest(one.folder, one.settings) == ("done", "")
     assert [path.name for path in one.folder.parent.iterdir()] == [one.name], "nothing is left beside it"
 
 
@@ -180,10 +180,10 @@ def test_a_place_that_is_taken_meanwhile_is_left_and_the_run_waits_whole(one):
     os.rename(one.folder, partial)
     foreign(one.folder)
     with pytest.raises(UserError, match="the finished run is in"):
-        runs.commit(one.folder)
+        states.commit(one.folder)
     assert (one.folder / "precious.txt").read_text() == "mine"
     os.utime(partial / "notebook.ipynb", (1, 1))
-    runs.settle(one.folder)  # as `status` and `report` do
+    states.settle(one.folder)  # as `status` and `report` do
     assert (partial / "result.json").is_file()
 
 
@@ -193,7 +193,7 @@ def test_clearing_a_partial_folder_takes_only_what_a_run_wrote(one):
     (partial / "data").mkdir()
     (partial / "data" / "precious.txt").write_text("mine")
     (partial / "linked").symlink_to(one.folder.parent)
-    runs.clear(one.folder, keep_checkpoint=False)
+    states.clear(one.folder, keep_checkpoint=False)
     assert sorted(path.name for path in partial.iterdir()) == ["data", "linked"]
     ownership.remove(partial)
     assert (partial / "data" / "precious.txt").read_text() == "mine"
@@ -201,7 +201,7 @@ def test_clearing_a_partial_folder_takes_only_what_a_run_wrote(one):
 
 @pytest.mark.parametrize("words", [["run"], ["run", "--dry-run"], ["evaluate"]])
 def test_a_study_finds_it_before_anything_starts(words, one, study, capsys, monkeypatch):
-    monkeypatch.setattr(batch, "run_all", lambda *_, **__: pytest.fail("something was started"))
+    monkeypatch.setattr(engine, "run_all", lambda *_, **__: pytest.fail("something was started"))
     (one.folder / "result.json").unlink()
     (one.folder / "parameters.yaml").write_text("mine")
     (one.folder / "notebook.ipynb").unlink()
@@ -269,5 +269,5 @@ def test_plain_papermill_refuses_before_training(tmp_path):
     assert "thesis: holds precious.txt, which was not written by a run" in line
     assert (tmp_path / "thesis" / "precious.txt").read_text() == "mine"
     executed = json.loads((tmp_path / "out.ipynb").read_text())
-    trained = [cell for cell in keys.code_cells(executed) if "training.train(" in "".join(cell["source"])]
+    trained = [cell for cell in notebooks.code_cells(executed) if "training.train(" in "".join(cell["source"])]
     assert trained[0]["execution_count"] is None

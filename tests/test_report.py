@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import synthetic
 
-from lib import runs
+from lib import runs, states
 from lib.__main__ import main
 from lib.settings import UserError
 from lib.report import page as report
@@ -77,7 +77,7 @@ def study(tmp_path_factory):
     synthetic.finish(study, leave_out=[FAILED])
     failed = study.run(FAILED)
     runs.partial_of(failed.folder).mkdir()
-    runs.fail(failed.folder, f"out of memory {EVIL}")
+    states.fail(failed.folder, f"out of memory {EVIL}")
     report.build(study)
     return study
 

@@ -4,12 +4,16 @@ import json
 import os
 import platform
 import shutil
+import subprocess
+import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 
-from lib import keys, runs
-from lib.settings import UserError
+from lib import keys, locks, runs, states
+from lib.errors import UserError
+from lib.ownership import RUN_FILES
 
 NOTHING = {"metrics": {}}
 
@@ -29,8 +33,9 @@ def test_training_key_parts(settings, monkeypatch):
     )
     assert keys.difference(base, keys.training_key(settings("vae_mnist"), "other")).startswith("data: ")
     assert base["notebook"] != keys.training_key(settings("gan_mnist"), "data")["notebook"]
-    monkeypatch.setattr(keys, "_module_digest", lambda name: "a" * 64)
-    assert keys.difference(base, keys.training_key(settings("vae_mnist"), "data")) == "sources.backend changed"
+    first, *_ = base["sources"]
+    monkeypatch.setattr(keys, "training_sources", lambda notebook: base["sources"] | {first: "a" * 16})
+    assert keys.difference(base, keys.training_key(settings("vae_mnist"), "data")) == f"sources.{first} changed"
 
 
 def test_write_aside_leaves_the_old_file_when_writing_fails(tmp_path, monkeypatch):
@@ -66,14 +71,14 @@ def made(tmp_path, settings):
 
 
 def _state(folder, ours):
-    return runs.state(folder, ours)
+    return states.of(folder, ours)
 
 
 def test_a_run_whose_notebook_is_being_written_waits_for_its_commit(made):
     folder, _ = made
     assert not folder.exists()
-    runs.commit(folder)
-    assert sorted(path.name for path in folder.iterdir()) == sorted([*runs.FILES, "model"])
+    states.commit(folder)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*RUN_FILES, "model"])
     assert not runs.partial_of(folder).exists()
 
 
@@ -100,19 +105,18 @@ def test_state_settles_what_plain_papermill_left(made):
 
 def test_what_is_published_of_a_run_counts_as_that(made):
     folder, ours = made
-    runs.commit(folder)
+    states.commit(folder)
     (folder / "notebook.ipynb").unlink()
     assert _state(folder, ours) == ("stale", "notebook.ipynb is missing")
     shutil.rmtree(folder / "model")
     assert _state(folder, ours) == ("published", "its notebook and networks are not here")
-    assert not runs.current(folder, ours)
     (folder / "samples.npz").unlink()
     assert _state(folder, ours) == ("stale", "samples.npz is missing")
 
 
 def test_state_names_what_changed(made, settings, monkeypatch):
     folder, ours = made
-    runs.commit(folder)
+    states.commit(folder)
     assert _state(folder, ours) == ("done", "")
     longer = settings("gan_mnist", dataset="digits", epochs=99)
     assert _state(folder, longer) == ("stale", "settings.epochs: 30 -> 99")
@@ -159,7 +163,7 @@ def test_a_damaged_run_is_not_done_and_not_committed(made, name, damage, words):
     folder, ours = made
     damage(runs.partial_of(folder) / name)
     with pytest.raises(UserError, match=words):
-        runs.commit(folder)
+        states.commit(folder)
     assert not folder.exists()
     os.rename(runs.partial_of(folder), folder)
     state, why = _state(folder, ours)
@@ -171,28 +175,29 @@ def test_a_run_under_a_live_worker_is_left_to_it(made):
     folder, ours = made
     old = time.time() - 10
     os.utime(runs.partial_of(folder) / "notebook.ipynb", (old, old))
-    runs.claim(folder)
-    assert _state(folder, ours) == ("running", f"process {os.getpid()} on {platform.node()}")
-    assert not folder.exists()
+    with at_work(folder) as process:
+        assert _state(folder, ours) == ("running", f"process {process.pid} on {platform.node()}")
+        assert not folder.exists()
+    assert _state(folder, ours) == ("done", "")
 
 
 def test_a_failed_repetition_is_failed_and_the_old_run_kept(made, settings):
     folder, _ = made
-    runs.commit(folder)
-    runs.fail(folder, "E: again")
+    states.commit(folder)
+    states.fail(folder, "E: again")
     assert _state(folder, settings("gan_mnist", dataset="digits", epochs=99)) == ("failed", "E: again")
     assert (folder / "result.json").is_file()
 
 
 def test_the_record_names_its_folder(made):
     folder, _ = made
-    runs.commit(folder)
+    states.commit(folder)
     assert runs.read_result(folder)["run"] == folder.name
 
 
 def test_a_whole_run_is_not_replaced_by_one_without_notebook(made):
     folder, ours = made
-    runs.commit(folder)
+    states.commit(folder)
     run = runs.Run(ours)
     run.seconds["fit"] = 1.0
     run.save({}, {"jsd": [0.1]}, {"samples": [[1]]})
@@ -212,57 +217,88 @@ def test_commit_replaces_the_old_run_whole(made):
     shutil.copytree(runs.partial_of(folder), folder)
     for old in (folder / "tour.npz", folder / "model" / "critic.keras"):
         old.touch()
-    runs.commit(folder)
-    assert sorted(path.name for path in folder.iterdir()) == sorted([*runs.FILES, "model"])
+    states.commit(folder)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*RUN_FILES, "model"])
     assert not list((folder / "model").iterdir())
     assert [path.name for path in folder.parent.iterdir()] == ["one"]
 
 
-def _mark(folder, **changed):
-    """Puts another process's mark on a partial folder."""
-    runs.partial_of(folder).mkdir(parents=True, exist_ok=True)
-    path = runs.partial_of(folder) / runs.CLAIM
-    path.write_text(json.dumps({"pid": 2**22 + 1, "started": 1.0, "host": platform.node()} | changed))
-    return path
+HOLDER = """import sys, time
+from pathlib import Path
+from lib import locks
+locks.take(Path(sys.argv[1]))
+print("taken", flush=True)
+time.sleep(100)"""
+
+
+@contextmanager
+def at_work(folder, *words):
+    """Another process, which is at work on a run until it is killed."""
+    process = subprocess.Popen([*words, sys.executable, "-c", HOLDER, folder], stdout=subprocess.PIPE, cwd=runs.ROOT)
+    try:
+        assert process.stdout.readline() == b"taken\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def beside(folder):
+    return sorted(path.name for path in folder.parent.iterdir())
 
 
 def test_failed_running_and_left_behind(tmp_path, settings):
     folder, ours = tmp_path / "one", settings("gan_mnist", dataset="digits")
-    runs.claim(folder)
-    assert _state(folder, ours)[0] == "running"
-    for left_behind in ({}, {"pid": os.getpid()}):  # gone, and another process under its number
-        _mark(folder, **left_behind)
-        assert _state(folder, ours) == ("missing", "")
-    runs.fail(folder, "ValueError: two\nlines")
+    with at_work(folder) as process:
+        assert _state(folder, ours) == ("running", f"process {process.pid} on {platform.node()}")
+        assert beside(folder) == [".one.lock", "one.partial"]
+    assert _state(folder, ours) == ("missing", "")
+    assert beside(folder) == ["one.partial"], "the lock of a process that was killed is removed"
+    states.fail(folder, "ValueError: two\nlines")
     assert _state(folder, ours) == ("failed", "ValueError: two lines")
 
 
-def test_a_process_of_another_host_lives_while_it_gives_signs(tmp_path, settings):
-    folder, ours = tmp_path / "one", settings("gan_mnist", dataset="digits")
-    mark = _mark(folder, host="elsewhere", pid=7)
-    assert _state(folder, ours) == ("running", "process 7 on elsewhere")
-    old = time.time() - runs.STALE_SECONDS - 1
-    os.utime(mark, (old, old))
-    assert _state(folder, ours) == ("missing", "")
+def test_a_run_that_another_process_is_at_work_on_is_refused_until_it_ends(tmp_path, settings):
+    folder, ours = tmp_path / "one", settings("gan_mnist", dataset="digits", output_dir=str(tmp_path / "one"))
+    with at_work(folder) as process:
+        words = f"one: process {process.pid} on .* is working on it; wait for it or end it"
+        with pytest.raises(locks.BusyError, match=words):
+            runs.Run(ours)
+        with pytest.raises(locks.BusyError, match=words):
+            locks.take(folder)
+    runs.Run(ours)
+    runs.Run(ours)  # the cell is run once more
+    assert locks.at_work(folder) == f"process {os.getpid()} on {platform.node()}"
+    locks.release(folder)
+    assert locks.at_work(folder) == ""
+    assert beside(folder) == ["one.partial"]
 
 
-def test_a_claimed_run_is_refused_until_its_process_gives_no_more_signs(tmp_path, settings, monkeypatch):
+def test_a_kernel_works_under_the_lock_of_its_job_and_is_seen_when_it_outlives_it(tmp_path):
     folder = tmp_path / "one"
-    _mark(folder, host="elsewhere", pid=7)
-    with pytest.raises(runs.ClaimedError, match="one: process 7 on elsewhere is working on it"):
-        runs.Run(settings("gan_mnist", dataset="digits", output_dir=str(folder)))
-    monkeypatch.setattr(runs, "STALE_SECONDS", 2.0)
-    runs.claim(folder, patience=10)
-    assert runs.alive(runs.partial_of(folder))["pid"] == os.getpid()
-    monkeypatch.setattr(runs, "HEARTBEAT_SECONDS", 0.1)
-    runs.release(runs.partial_of(folder))
-    runs.claim(folder)
-    mark = runs.partial_of(folder) / runs.CLAIM
-    os.utime(mark, (0, 0))
-    deadline = time.time() + 10
-    while mark.stat().st_mtime == 0 and time.time() < deadline:
-        time.sleep(0.05)
-    assert mark.stat().st_mtime > 0, "it gives signs of life"
+    with locks.taken(folder), at_work(folder) as kernel:  # a process that this one has started
+        assert json.loads((runs.partial_of(folder) / "worker.json").read_text())["pid"] == os.getpid()
+        locks.release(folder)  # as when the job is killed
+        with pytest.raises(locks.BusyError, match="is working on it"):
+            locks.take(folder)
+        kernel.kill()
+        kernel.wait()
+        locks.take(folder)
+        assert (runs.partial_of(folder) / "worker.json").is_file()
+    assert beside(folder) == []
+
+
+def test_a_users_file_that_is_named_like_a_lock_stays(tmp_path):
+    (tmp_path / ".one.lock").write_text("mine")
+    with locks.taken(tmp_path / "one"):
+        assert locks.at_work(tmp_path / "one")
+    assert locks.at_work(tmp_path / "one") == ""
+    assert (tmp_path / ".one.lock").read_text() == "mine"
+
+
+def test_other_users_of_a_shared_folder_can_take_the_lock_too(tmp_path):
+    with locks.taken(tmp_path / "one"):
+        assert oct((tmp_path / ".one.lock").stat().st_mode)[-3:] == "666"
 
 
 def test_what_plain_papermill_left_failed_says_why(made):

@@ -24,7 +24,7 @@ from typing import Any
 import nbformat
 import psutil
 
-from lib import keys, ownership, runs
+from lib import files, keys, ownership, runs
 from lib.settings import UserError
 from lib.report import claims, html, tour
 from lib.report.sections import (
@@ -270,7 +270,7 @@ def write_self_test(folder: Path) -> None:
         )
         _executed("estimators", aside / "notebook.ipynb", {})
 
-    notebook = nbformat.read(runs.cached("estimators", key, make) / "notebook.ipynb", as_version=4)
+    notebook = nbformat.read(files.cached("estimators", key, make) / "notebook.ipynb", as_version=4)
     markup = html.render(notebook, "Can the numbers be trusted?", home="../index.html")
     folder.mkdir(exist_ok=True)
     runs.write_aside(folder / "estimators.html", markup)

@@ -26,7 +26,7 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from lib import figures, keys, runs
+from lib import figures, keys, runs, states
 from lib.rounding import decimals, mean_and_deviation, number, spread
 from lib.settings import NOTEBOOKS, UserError, notebook_defaults
 from lib.report import claims, tour
@@ -177,7 +177,7 @@ def _samples(folder: Path) -> dict[str, Any]:
 def entry(planned: plan.PlannedRun) -> Entry:
     """Reads a run's folder. A run that cannot be read counts as stale."""
     folder = planned.folder
-    state, cause = runs.state(folder, planned.settings, planned.as_found)
+    state, cause = states.of(folder, planned.settings, planned.as_found)
     found = ()
     if state in ("done", "unscored", "published", "stale"):
         try:
@@ -222,7 +222,7 @@ def results(study: plan.Study) -> list[dict]:
     for run in study.runs:
         try:
             result = runs.read_result(run.folder)
-            cause = runs.outdated(result, run.settings, run.as_found)
+            cause = states.outdated(result, run.settings, run.as_found)
         except (OSError, ValueError, KeyError):
             continue
         if not cause or same_work(cause, result, run.settings):

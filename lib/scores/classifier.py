@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib import keys, runs
+from lib import files, keys
 from lib.backend import Lazy, keras, tf, untuned
 from lib.scores import estimates
 
@@ -54,7 +54,7 @@ def classifier(dataset, say: Callable[[str], None] = print) -> Classifier:
 
     sources = keys.sources(("backend", "scores/classifier"), ("classifier",))
     key = {"data": dataset.sha256, "sources": sources, "versions": keys.versions()}
-    folder = runs.cached(f"classifier-{dataset.name}", key, make)
+    folder = files.cached(f"classifier-{dataset.name}", key, make)
     about = json.loads((folder / "about.json").read_bytes())
     return Classifier(keras.models.load_model(folder / "classifier.keras", compile=False), about["accuracy"])
 

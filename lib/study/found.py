@@ -5,7 +5,7 @@ What each run was asked to do is read from its own result.json.
 
 from pathlib import Path
 
-from lib import runs
+from lib import runs, states
 from lib.errors import UserError, in_one_line
 from lib.settings import NOTEBOOKS, Settings, check, parameters
 
@@ -50,7 +50,7 @@ def _settings(folder: Path) -> Settings:
     if lacking:
         raise UserError(f"result.json lacks {', '.join(lacking)}")
     settings = check({**defaults, **asked, "output_dir": str(folder)}, "settings")
-    state, cause = runs.state(folder, settings, as_found=True)
-    if state == "stale" and cause != runs.outdated(result, settings, as_found=True):
+    state, cause = states.of(folder, settings, as_found=True)
+    if state == "stale" and cause != states.outdated(result, settings, as_found=True):
         raise UserError(cause)
     return settings

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lib.settings import UserError
+from lib.errors import UserError
 
 KERNEL = "python3"
+LONGEST = 103  # bytes of a socket's path that all systems allow
 
 
 def check() -> None:
@@ -42,17 +43,25 @@ def execute(source: Path, output: Path | None, parameters: dict[str, Any]):
     Raises:
         papermill.PapermillExecutionError: a cell raised.
     """
+    # an optional part of jsonschema, which builds a grammar for 0.7 s to check addresses that no notebook has
+    sys.modules.setdefault("rfc3987_syntax", None)
     import nbformat
     import papermill
     from traitlets.config import Config
 
-    config = Config()  # and no JPY_SESSION_NAME, by which a kernel that JupyterLab started knows that it is watched
-    with _scratch() as folder, _sockets(folder) as sockets, _environment("JPY_SESSION_NAME", None):
+    config = Config()
+    # TensorFlow writes temporary files for each function that it compiles, and a kernel that is ended at once, as ours
+    # are, leaves them. By JPY_SESSION_NAME a kernel that JupyterLab started knows that somebody watches it.
+    with (
+        tempfile.TemporaryDirectory(prefix="lr-") as scratch,
+        _environment(TMPDIR=scratch, JPY_SESSION_NAME=None),
+        _sockets(scratch) as sockets,
+    ):
         if sockets:  # TCP ports are chosen before the kernel takes them: kernels that start together clash
             config.KernelManager.transport, config.KernelManager.ip = "ipc", f"{sockets}/k"
         return papermill.execute_notebook(
             nbformat.read(source, as_version=4),
-            output and str(output).replace("{", "{{").replace("}", "}}"),  # papermill passes paths through str.format
+            output and str(output).replace("{", "{{").replace("}", "}}"),  # papermill passes it through str.format
             parameters,
             kernel_name=KERNEL,
             cwd=str(source.parent),
@@ -65,28 +74,17 @@ def execute(source: Path, output: Path | None, parameters: dict[str, Any]):
 
 
 @contextmanager
-def _scratch():
-    """Yields a folder for the kernel's temporary files, and removes it.
-
-    TensorFlow writes some of the latter for each function that it compiles, and a kernel that is ended at once, as ours
-    are, leaves them.
-    """
-    with tempfile.TemporaryDirectory(prefix="lr-") as folder, _environment("TMPDIR", folder):
-        yield folder
-
-
-@contextmanager
-def _environment(name: str, value: str | None):
-    """Sets a variable, which the kernel inherits, or takes it away, and then restores what it was."""
-    before = os.environ.pop(name, None)
-    if value is not None:
-        os.environ[name] = value
+def _environment(**changed: str | None):
+    """Sets variables, which the kernel inherits, or takes them away, and then restores what they were."""
+    before = {name: os.environ.pop(name, None) for name in changed}
+    os.environ.update({name: value for name, value in changed.items() if value is not None})
     try:
         yield
     finally:
-        os.environ.pop(name, None)
-        if before is not None:
-            os.environ[name] = before
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 @contextmanager
@@ -95,20 +93,14 @@ def _sockets(scratch: str):
 
     Clusters give each job a temporary folder with a long name: then another place serves.
     """
-    if os.name != "posix":
-        yield ""
+    places = [place for place in (os.environ.get("XDG_RUNTIME_DIR"), "/tmp", "/dev/shm") if place]
+    fitting = [place for place in places if _fits(f"{place}/lr-12345678") and os.access(place, os.W_OK)]
+    if os.name != "posix" or _fits(scratch) or not fitting:
+        yield scratch if os.name == "posix" and _fits(scratch) else ""
         return
-    if _fits(f"{scratch}/k-5"):
-        yield scratch
-        return
-    for place in filter(None, (os.environ.get("XDG_RUNTIME_DIR"), "/tmp", "/dev/shm")):
-        if _fits(f"{place}/lr-12345678/k-5") and os.access(place, os.W_OK):
-            with tempfile.TemporaryDirectory(prefix="lr-", dir=place) as folder:
-                yield folder
-            return
-    yield ""
+    with tempfile.TemporaryDirectory(prefix="lr-", dir=fitting[0]) as folder:
+        yield folder
 
 
-def _fits(socket: str) -> bool:
-    """Whether a socket's path has no more than the 103 bytes that all systems allow."""
-    return len(os.fsencode(socket)) <= 103
+def _fits(folder: str) -> bool:
+    return len(os.fsencode(f"{folder}/k-5")) <= LONGEST

@@ -3,6 +3,7 @@
 import statistics
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 from rich.console import Console, Group
@@ -10,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lib import runs
+from lib import locks, runs, states
 from lib.study.plan import PlannedRun
 
 QUIET_SECONDS = 600.0  # between two lines on the runs at work, where the output is no terminal
@@ -48,7 +49,7 @@ class Pace:
         """Seconds until all have ended.
 
         Args:
-            at_work: by name, the seconds since a run began, and what it last said (`runs.read_progress`).
+            at_work: by name, the seconds since a run began, and what it last said (`states.progress`).
         """
         if not waiting and not at_work:
             return 0.0
@@ -58,17 +59,14 @@ class Pace:
                 measured += said["seconds_left"]
                 expected += self.costs[name].fit * (1 - said["epoch"] / said["epochs"])
         factor = measured / expected if expected else 1.0
-        everyone = [*waiting, *at_work]
-        rest = statistics.median(self.rests or [self.costs[name].rest for name in everyone])
-        lasting = []
+        rest = statistics.median(self.rests or [self.costs[name].rest for name in (*waiting, *at_work)])
+        whole = {name: self.costs[name].fit * factor + rest for name in (*waiting, *at_work)}
+        waits, lasting = [whole[name] for name in waiting], []
         for name, (since, said) in at_work.items():
             if "seconds_left" in said:
                 lasting.append(said["seconds_left"] + rest / 2)
-            elif said.get("stage") == "evaluation":
-                lasting.append(rest / 4)
             else:
-                lasting.append(max(rest / 2, self.costs[name].fit * factor + rest - since))
-        waits = [self.costs[name].fit * factor + rest for name in waiting]
+                lasting.append(rest / 4 if said.get("stage") == "evaluation" else max(rest / 2, whole[name] - since))
         return max([sum(lasting + waits) / workers, *lasting, *waits])
 
 
@@ -80,7 +78,7 @@ class Progress:
         self.start = self.looked = self.said = time.monotonic()
         self.began: dict[str, float] = {}
         self.count = self.failures = 0
-        self.seconds: dict[str, float] = {}  # of the runs that have ended, by what they were spent on
+        self.seconds: Counter[str] = Counter()  # of the runs that have ended, by what they were spent on
         self.console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
         self.live = Live(console=self.console, auto_refresh=False, transient=True, redirect_stdout=False)
 
@@ -98,13 +96,11 @@ class Progress:
         if now - self.looked < 1:
             return
         self.looked = now
-        at_work = {}
-        for run in pending:
-            if (runs.partial_of(run.folder) / runs.CLAIM).exists():
-                since = now - self.began.setdefault(run.name, now)
-                at_work[run.name] = (since, runs.read_progress(run.folder))
-        waiting = [run.name for run in pending if run.name not in at_work]
-        left = self.pace.left(waiting, at_work, self.workers)
+        working = [run for run in pending if locks.at_work(run.folder)]
+        at_work = {
+            run.name: (now - self.began.setdefault(run.name, now), states.progress(run.folder)) for run in working
+        }
+        left = self.pace.left([run.name for run in pending if run.name not in at_work], at_work, self.workers)
         if self.console.is_terminal:
             self.live.update(self.table(at_work, left), refresh=True)
         elif now - self.said > QUIET_SECONDS:
@@ -126,35 +122,34 @@ class Progress:
             table.add_row(Text(name), stage, runs.duration(since), _epoch(said), rate, remaining)
         return Group(table, Text(whole))  # as the table's caption it would be broken to the table's width
 
-    def again(self, run: PlannedRun, cause: str) -> None:
-        self.began.pop(run.name, None)
-        self.say(f"{run.name}  its worker process died ({cause}); trying again")
-
-    def ended(self, run: PlannedRun, seconds: float = 0.0, cause: str = "", trained: bool = True) -> None:
-        """Says that a run is done, or why it failed."""
+    def ended(self, run: PlannedRun, words: str, failed: bool = False) -> None:
+        """Says how a run has ended."""
         self.count += 1
-        self.failures += bool(cause)
-        words = f"failed: {cause}"
-        if not cause:
-            words = f"done in {runs.duration(seconds)}"
-            if trained:
-                result = runs.read_result(run.folder)
-                for name, value in {**result["seconds"], "all": seconds}.items():
-                    self.seconds[name] = self.seconds.get(name, 0.0) + value
-                if not result["continued_after"]:
-                    self.pace.ended(run.name, result["seconds"]["fit"], seconds)
-                start, first = (result["seconds"].get(name, 0.0) for name in ("start", "first_step"))
-                words += f" (start {start:.0f} s, first step {first:.0f} s)"
-                words += f", {result['images_per_second']:,.0f} images/s"
+        self.failures += failed
         self.say(f"[{self.count:>{len(str(len(self.costs)))}}/{len(self.costs)}] {run.name}  {words}")
+
+    def trained(self, run: PlannedRun, seconds: float) -> str:
+        """What a run that was trained here has taken, in words; the pace is learnt from it."""
+        result = runs.read_result(run.folder)
+        self.seconds.update({**result["seconds"], "all": seconds})
+        if not result["continued_after"]:
+            self.pace.ended(run.name, result["seconds"]["fit"], seconds)
+        start, first = (result["seconds"].get(name, 0.0) for name in ("start", "first_step"))
+        return f" (start {start:.0f} s, first step {first:.0f} s), {result['images_per_second']:,.0f} images/s"
+
+    def again(self, run: PlannedRun, words: str) -> None:
+        """Says that a run is tried again, or waited for."""
+        self.began.pop(run.name, None)
+        self.say(f"{run.name}  {words}")
 
     def summary(self) -> None:
         """Says at the end how long it took and on what the workers' time was spent."""
         wall = time.monotonic() - self.start
         line = f"{self.count} runs in {runs.duration(wall)}"
-        if self.seconds.get("all"):
-            whole, each = wall * self.workers, ("fit", "evaluation", "start", "build")
-            shares = {name: self.seconds.get(name, 0.0) / whole for name in each}
+        if self.seconds["all"]:
+            shares = {
+                name: self.seconds[name] / (wall * self.workers) for name in ("fit", "evaluation", "start", "build")
+            }
             parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
             line += f"; {self.workers} workers' time: {parts}, the rest {max(0.0, 1 - sum(shares.values())):.0%}"
         self.say(line)

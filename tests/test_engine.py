@@ -10,11 +10,10 @@ import time
 import psutil
 import pytest
 import synthetic
-from filelock import FileLock
 
-from lib import runs
+from lib import runs, states
 from lib.__main__ import main
-from lib.study import batch, plan, progress
+from lib.study import engine, plan, progress
 
 COMMAND = [sys.executable, "-m", "lib"]
 TINY = "{epochs: 1, width: 8, latent_dim: 2, batch_size: 16, validation: 20}"
@@ -28,7 +27,7 @@ def command(*words, **options):
 
 def test_one_run_of_each_dataset_goes_first_then_the_longest():
     demo = plan.read("demo")
-    ordered = batch.in_order(list(demo.runs), expected := batch.costs(demo.runs, 1))
+    ordered = engine.in_order(list(demo.runs), expected := engine.costs(demo.runs, 1))
     assert {run.name for run in ordered} == {run.name for run in demo.runs}
     assert {run.settings.dataset for run in ordered[:2]} == {"digits", "shapes"}
     others = [expected[run.name].total for run in ordered[2:]]
@@ -61,7 +60,7 @@ def test_one_run_of_each_dataset_goes_first_then_the_longest():
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(words, expected, capsys, monkeypatch):
-    monkeypatch.setattr(batch, "run_all", lambda *_, **__: pytest.fail("something was started"))
+    monkeypatch.setattr(engine, "run_all", lambda *_, **__: pytest.fail("something was started"))
     assert main(words) == 2
     _, error = capsys.readouterr()
     assert expected in error
@@ -81,7 +80,7 @@ def test_a_damaged_dataset_is_found_before_anything_starts(npz, study, capsys, m
     content = bytearray(path.read_bytes())
     content[1000] ^= 255  # of some pixel: the headers stay whole, the checksum does not
     path.write_bytes(content)
-    monkeypatch.setattr(batch, "run_all", lambda *_, **__: pytest.fail("something was started"))
+    monkeypatch.setattr(engine, "run_all", lambda *_, **__: pytest.fail("something was started"))
     text = f"notebooks: {{vae_mnist: {{defaults: {{dataset: {path}, batch_size: 16}}, runs: [{{}}]}}}}"
     assert main(["run", str(study(text))]) == 2
     assert "tiny.npz" in capsys.readouterr().err
@@ -102,17 +101,24 @@ def test_status_imports_no_tensorflow(tmp_path):
 
 def test_cores_are_divided_among_workers():
     cores = len(os.sched_getaffinity(0))
-    assert batch.workers_and_threads(100, cores) == (cores, 1)
-    assert batch.workers_and_threads(1, 8) == (1, cores)
+    assert engine.workers_and_threads(100, cores) == (cores, 1)
+    assert engine.workers_and_threads(1, 8) == (1, cores)
 
 
-def test_another_run_at_work_is_exit_1(tmp_path, study, npz, capsys):
-    path = study(f"notebooks: {{gan_mnist: {{defaults: {{dataset: {npz()}, batch_size: 16}}, runs: [{{}}]}}}}")
-    folder = tmp_path / "out"
-    (folder / "runs").mkdir(parents=True)
-    with FileLock(folder / ".lock"):
-        assert main(["run", str(path), "--out", str(folder)]) == 1
-    assert "another `latent-report run` is using this folder" in capsys.readouterr().err
+def test_shares_are_disjoint_whole_and_about_as_long(capsys):
+    demo = plan.read("demo")
+    shares = [engine.share(demo.runs, number, 4) for number in range(4)]
+    assert sorted(run.name for share in shares for run in share) == sorted(run.name for run in demo.runs)
+    expected = engine.costs(demo.runs, 1)
+    sums = [sum(expected[run.name].total for run in share) for share in shares]
+    assert max(sums) < 1.5 * min(sums)
+    assert engine.share(demo.runs, 0, 1) == list(demo.runs)
+    assert engine.share(demo.runs, 30, 31) == []
+    for words in ("4/4", "1", "-1/4", "a/b", "1/0"):
+        with pytest.raises(SystemExit) as stop:
+            main(["run", "demo", f"--only={words}"])
+        assert stop.value.code == 2
+        assert "expected I/N with I from 0 to N-1" in capsys.readouterr().err
 
 
 # ---- real runs -----------------------------------------------------------------------------------
@@ -174,6 +180,19 @@ def test_numbers_of_other_code_are_computed_anew_without_training(tmp_path, npz,
         assert new["finished"] == good["finished"], "trained again"
 
 
+def test_shares_make_a_study_together_and_the_last_one_its_report(tmp_path, npz, study):
+    path = study(f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{{dataset: {npz()}, seed: [0, 1, 2]}}]}}}}")
+    words = ("run", path, "--out", tmp_path / "out", "--only")
+    first = command(*words, "0/2")
+    assert first.returncode == 0, first.stderr
+    assert "2 runs, 0 done, 2 to do" in first.stdout
+    assert "no report yet: 1 of the study's 3 runs are not done" in first.stdout
+    second = command(*words, "1/2")
+    assert "1 runs, 0 done, 1 to do" in second.stdout
+    assert second.stdout.splitlines()[-1] == f"report: {tmp_path / 'out' / 'index.html'}"
+    assert command(*words, "0/2").stdout.splitlines()[-1] == f"report: {tmp_path / 'out' / 'index.html'}, unchanged"
+
+
 def test_export_runs_by_plain_papermill_count_as_done(tmp_path, npz, study):
     path = study(f"notebooks: {{vae_mnist: {{defaults: {{dataset: {npz()}}}, runs: [{TINY}]}}}}")
     out, exported = tmp_path / "out", tmp_path / "ex port"
@@ -198,7 +217,7 @@ def long_run(tmp_path, npz, study):
     )
     planned = plan.read(str(path), out=str(folder)).runs
     deadline = time.time() + 120
-    while any(runs.read_progress(run.folder).get("epoch", 0) < 2 for run in planned):
+    while any(states.progress(run.folder).get("epoch", 0) < 2 for run in planned):
         assert time.time() < deadline, "training did not begin"
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.2)
@@ -289,11 +308,11 @@ def test_the_progress_table_has_a_row_for_each_run_at_work():
 
 
 def test_memory_is_shared_out_but_leaves_each_run_what_it_needs():
-    limits = batch.Limits()
+    limits = engine.Limits()
     total = psutil.virtual_memory().total
     assert limits.bytes_for(1) == max(int(0.9 * total), 3 * 2**30)
     assert limits.bytes_for(10_000) == 3 * 2**30
-    assert batch.Limits(memory=5).bytes_for(7) == 5
+    assert engine.Limits(memory=5).bytes_for(7) == 5
 
 
 @pytest.mark.parametrize(
