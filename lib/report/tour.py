@@ -1,21 +1,37 @@
-"""What a report shows of a finished network beyond the images that its run kept: `python -m lib.report.tour RUN_FOLDER...`.
+"""What a report shows of a finished network beyond the images that its run kept: `python -m lib.report.tour FOLDER...`.
 
 The report itself never imports TensorFlow: it starts this as a process of its own, once for all runs that need it. Each
 run gets a `tour.npz` beside its networks, made anew only when these are newer.
 """
 
 import io
+import os
+import subprocess
 import sys
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from lib import runs
+from lib import files
+from lib.notebooks import ROOT
 
 FILE = "tour.npz"
 WALK = 12  # images from one latent to another
 REACH, COUNT, RANK = 3.0, 41, 24  # the plane: z1 and z2 from -3 to 3, its grid, the components that tell its images
+
+
+def complete(folders: Iterable[Path]) -> None:
+    """Lets networks decode what their runs did not keep, in another process; failures are said and leave gaps."""
+    wanted = [str(folder) for folder in folders if missing(folder)]
+    if not wanted:
+        return
+    print(f"decoding walks and planes of {len(wanted)} runs", flush=True)
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, "-m", __name__, *wanted], cwd=ROOT, env=environment, check=False)
+    if done.returncode:
+        print(f"walks and planes are missing: their process ended with status {done.returncode}", file=sys.stderr)
 
 
 def missing(folder: Path) -> bool:
@@ -40,18 +56,19 @@ def make(folder: Path) -> dict[str, np.ndarray]:
     """Decodes a run's tour.
 
     Returns:
-        "walk" uint8 [12, H, W, C], from one latent of the prior to another; for a VAE of two latents also "plane" uint8
-        [121, H, W, C], every fourth row and column of a grid of 41 by 41, the first row the largest z2, and the grid as
-        `compressed` tells it.
+        "walk" uint8 [12, H, W, C], from one latent of the prior to another; for a model that encodes images in two
+        latents also "plane" uint8 [121, H, W, C], every fourth row and column of a grid of 41 by 41, the first row the
+        largest z2, and the grid as `compressed` tells it.
     """
-    from lib import evaluation, explore
+    from lib.scores.drawing import decode
+    from lib.widgets import Finished, walk
 
-    model = explore.opened(folder)
-    kept = {"walk": explore.walk(model, steps=WALK)}
-    if "encoder" in model.networks and evaluation.latent_dim(model) == 2:
+    model = Finished(folder).model
+    kept = {"walk": walk(model, steps=WALK)}
+    if model.latent_dim == 2 and model.encode(np.zeros((1, *model.image_shape), np.uint8)) is not None:
         places = np.linspace(-REACH, REACH, COUNT, dtype=np.float32)
         z = np.stack(np.meshgrid(places, places[::-1]), axis=-1).reshape(-1, 2)
-        images = evaluation.decode(model, z)
+        images = decode(model, z)
         grid = images.reshape(COUNT, COUNT, *images.shape[1:])
         kept |= compressed(images) | {"plane": grid[::4, ::4].reshape(-1, *images.shape[1:])}
     return kept
@@ -91,7 +108,7 @@ def main(folders: list[str]) -> None:
         try:
             packed = io.BytesIO()
             np.savez_compressed(packed, **make(folder))
-            runs.write_aside(folder / FILE, packed.getvalue())
+            files.write_aside(folder / FILE, packed.getvalue())
         except Exception as error:
             print(f"{folder.name}: its networks cannot be shown ({type(error).__name__}: {error})", file=sys.stderr)
 
