@@ -212,12 +212,12 @@ def test_a_broken_off_training_is_not_recorded_with_an_older_history(opened):
                 raise KeyboardInterrupt
 
     ours.run("run", "model")
-    callback, ours.names["explore"].progress = ours.names["explore"].progress, lambda run: BreakOff()
+    callback, ours.names["widgets"].progress = ours.names["widgets"].progress, lambda run: BreakOff()
     try:
         with pytest.raises(KeyboardInterrupt):
             ours.run("train")
     finally:
-        ours.names["explore"].progress = callback
+        ours.names["widgets"].progress = callback
     with pytest.raises(UserError, match="the history is from other"):
         ours.run("samples", "evaluate", "record")
     with pytest.raises(UserError, match="has been trained already"):
@@ -230,7 +230,7 @@ def test_a_training_that_was_stopped_is_recorded_with_its_length(opened, tmp_pat
     stop = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: setattr(ours.names["model"], "stop_training", epoch == 2)
     )
-    monkeypatch.setattr(ours.names["explore"], "progress", lambda run: stop)
+    monkeypatch.setattr(ours.names["widgets"], "progress", lambda run: stop)
     ours.run("train", "samples", "evaluate", "record")
     assert ours.recorded() == (8, 3, 2, "tiny.npz")
     result = runs.read_result(ours.folder)
@@ -248,5 +248,5 @@ def test_a_training_that_was_stopped_is_recorded_with_its_length(opened, tmp_pat
     made_here = plan.read(str(tmp_path / "reports" / "notebooks"), check_data=False)
     # JupyterLab keeps the executed notebook itself
     assert engine.states_of(made_here) == {ours.folder.name: ("done", "")}
-    (one,) = writeup.entries(made_here)
-    assert (one.result, writeup.page_of(one)) == (result, "")
+    (one,) = records.read(made_here).runs
+    assert (one.result, one.page) == (result, "")

@@ -13,10 +13,9 @@ from lib import figures
 from lib.backend import keras
 from lib.notebooks import ROOT
 from lib.scores.drawing import decode, latents
+from lib.scores.evaluation import GRID
 from lib.training import OneLineAnEpoch
 from lib.widgets import controls
-
-GALLERY = 36  # images of the fixed latents
 
 
 def progress(run) -> keras.callbacks.Callback:
@@ -84,7 +83,7 @@ class LiveProgress(OneLineAnEpoch):
 
     def _draw(self) -> None:
         self.curves.draw(figures.training(self.history, self.model.description))
-        images = decode(self.model, latents(GALLERY, self.model.latent_dim))
+        images = decode(self.model, latents(GRID, self.model.latent_dim))
         self.images.draw(figures.gallery(images, 6), 320)
         self.drawn = time.perf_counter()
 
