@@ -192,7 +192,7 @@ def _run(options) -> int:
     _check_folders(study)
     if not options.dry_run:
         engine.prepare(study)
-    mine = _mine(study, options)
+    mine = engine.share(study.runs, options.only)
     states = engine.states_of(study)
     todo = [run for run in mine if options.force or states[run.name][0] != "done"]
     trained = {name for name, (state, _) in states.items() if state == "unscored" and not options.force}
@@ -214,7 +214,7 @@ def _evaluate(options) -> int:
 
     study = _study(options)
     _check_folders(study)
-    mine = _mine(study, options)
+    mine = engine.share(study.runs, options.only)
     states = engine.states_of(study)
     todo = [run for run in mine if states[run.name][0] in ("done", "unscored")]
     if not todo:
@@ -222,13 +222,6 @@ def _evaluate(options) -> int:
     engine.prepare(study)
     head = f"{study.title}: the numbers of {len(todo)} of {len(mine)} runs"
     return _execute(study, todo, {run.name for run in todo}, options, head)
-
-
-def _mine(study, options) -> list:
-    """The study's runs, or the share of them that `--only` asks for."""
-    from lib.study import engine
-
-    return engine.share(study.runs, *options.only) if options.only else list(study.runs)
 
 
 def _plan(costs, workers: int, threads: int) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -107,13 +108,13 @@ def test_cores_are_divided_among_workers():
 
 def test_shares_are_disjoint_whole_and_about_as_long(capsys):
     demo = plan.read("demo")
-    shares = [engine.share(demo.runs, number, 4) for number in range(4)]
+    shares = [engine.share(demo.runs, (number, 4)) for number in range(4)]
     assert sorted(run.name for share in shares for run in share) == sorted(run.name for run in demo.runs)
     expected = engine.costs(demo.runs, 1)
     sums = [sum(expected[run.name].total for run in share) for share in shares]
     assert max(sums) < 1.5 * min(sums)
-    assert engine.share(demo.runs, 0, 1) == list(demo.runs)
-    assert engine.share(demo.runs, 30, 31) == []
+    assert engine.share(demo.runs, None) == list(demo.runs)
+    assert engine.share(demo.runs, (30, 31)) == []
     for words in ("4/4", "1", "-1/4", "a/b", "1/0"):
         with pytest.raises(SystemExit) as stop:
             main(["run", "demo", f"--only={words}"])
@@ -178,6 +179,31 @@ def test_numbers_of_other_code_are_computed_anew_without_training(tmp_path, npz,
         assert new["metrics"] == pytest.approx(good["metrics"])
         assert new["keys"] == good["keys"]
         assert new["finished"] == good["finished"], "trained again"
+
+
+def test_the_lines_for_batch_systems_do_what_they_say(tmp_path, npz, study):
+    """Those in docs/cluster.md, with the variables that a batch system sets, but nothing is started."""
+    text = (runs.ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    lines = re.findall(r"latent-report run homework --out \S+ --only [^'\n]+", text)
+    assert len(lines) == 2
+    path = study(
+        f"notebooks: {{gan_mnist: {{defaults: {{dataset: {npz()}, batch_size: 16}}, runs: [{{seed: [0, 1, 2]}}]}}}}"
+    )
+    names = sorted(run.name for run in plan.read(str(path)).runs)
+    for line in lines:
+        count, found = ("8" if "/8" in line else "2"), []
+        line = line.replace("homework --out /shared/reports/homework", f"{path} --out {tmp_path / 'out'} --dry-run")
+        for number in range(int(count)):
+            given = {
+                "SLURM_ARRAY_TASK_ID": str(number),
+                "SLURM_ARRAY_TASK_COUNT": count,
+                "JOB_COMPLETION_INDEX": str(number),
+            }
+            given |= {"PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"}
+            done = subprocess.run(["sh", "-c", line], env=os.environ | given, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            found += [words.split()[0] for words in done.stdout.splitlines()[1:]]
+        assert sorted(found) == names, line
 
 
 def test_shares_make_a_study_together_and_the_last_one_its_report(tmp_path, npz, study):

@@ -112,11 +112,14 @@ def in_order(todo: Sequence[PlannedRun], expected: dict[str, Cost]) -> list[Plan
     return sorted(longest, key=lambda run: first[run.settings.dataset] is not run)
 
 
-def share(planned: Sequence[PlannedRun], number: int, count: int) -> list[PlannedRun]:
-    """One of several shares of a study's runs, numbered from 0, which take about the same time.
+def share(planned: Sequence[PlannedRun], which: tuple[int, int] | None) -> list[PlannedRun]:
+    """The I-th of N shares of a study's runs, from 0, which take about the same time; all of them for None.
 
     A share has the same runs wherever it is asked, whatever is done already; no two have one in common.
     """
+    if which is None:
+        return list(planned)
+    number, count = which
     mine = in_order(planned, costs(planned, 1))[number::count]
     return [run for run in planned if run in mine]
 

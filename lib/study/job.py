@@ -111,6 +111,7 @@ def _watched(process: subprocess.Popen, order: Order, wanted: Callable[[], bool]
         for one in family:  # psutil kills none that merely has the same number
             with suppress(psutil.NoSuchProcess):
                 one.kill()
+        psutil.wait_procs(family, timeout=5)  # else the kernel's lock is still held when the run is tried again
         process.stdin.close()
         process.wait()
     return outcome
