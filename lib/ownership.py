@@ -28,7 +28,7 @@ _PAGE = b'content="Latent Report"'
 STUDY_FILES = {  # that a study replaces, and the words by which it knows its own
     "index.html": _PAGE,
     "results.csv": b"run,notebook,state,",
-    "report.ipynb": b"writeup.Page(study",
+    "report.ipynb": b"(study, out, overrides)",  # of `records.of`, and once of `writeup.Page`
     "summary.json": b'"tally"',
     ".report.json": b'"made_of"',
     ".lock": b"(always empty)",

@@ -1,13 +1,14 @@
 """A notebook's cells run twice, partly and out of order: the record says what was trained, or a cell refuses."""
 
 import json
+import linecache
 from dataclasses import replace
 
 import pytest
 
-from lib import data, locks, runs, states
+from lib import data, keys, locks, runs, states
 from lib.backend import keras
-from lib.report import sections as writeup
+from lib.report import records
 from lib.settings import UserError
 from lib.study import engine, plan
 
@@ -16,6 +17,7 @@ CELLS = {  # by what stands in them
     "settings": "of_notebook(globals())",
     "run": "runs.Run(settings)",
     "data": "data.load(",
+    "change": "class Model(",
     "model": "models.build(",
     "train": "training.train(",
     "samples": "evaluation.samples(",
@@ -31,13 +33,17 @@ class Notebook:
         cells = json.loads((runs.NOTEBOOK_DIR / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
         sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
         self.cells = {cell: next(s for s in sources if words in s) for cell, words in CELLS.items()}
-        self.names = {"In": []}
+        self.names = {"In": [], "__name__": "__main__"}
+        self.count = 0
         self.run("parameters", **values)
 
     def run(self, *cells, **values):
         """Runs cells, the parameters' one with other values."""
         for cell in cells:
-            exec(self.cells[cell], self.names)
+            self.count += 1
+            place, source = f"<cell {id(self)}, {self.count}>", self.cells[cell]
+            linecache.cache[place] = len(source), None, source.splitlines(keepends=True), place  # as IPython does
+            exec(compile(source, place, "exec"), self.names)
             if cell == "parameters":
                 self.names |= values
         return self
@@ -113,7 +119,7 @@ def test_the_training_cell_again(name, opened):
 
 
 def test_a_model_of_other_settings_is_not_trained(opened):
-    ours = opened().run("settings", "run", "data", "model")
+    ours = opened().run("settings", "run", "data", "change", "model")
     ours.names |= OTHER
     ours.run("settings", "run")
     with pytest.raises(UserError, match="width is 16, not 8, since the model was built"):
@@ -131,7 +137,7 @@ def test_a_model_of_other_settings_is_not_evaluated(opened):
 def test_a_new_model_is_not_recorded_with_the_numbers_of_the_old_one(opened):
     ours = opened().run_all()
     ours.names |= OTHER
-    ours.run("settings", "run", "data", "model")
+    ours.run("settings", "run", "data", "change", "model")
     with pytest.raises(UserError, match="the history is from other networks than these"):
         ours.run("record")
     ours.run("train")
@@ -203,7 +209,7 @@ def test_after_the_record_the_training_opens_its_folder_again(opened):
     assert runs.read_result(ours.folder)["continued_after"] == []
 
 
-def test_a_broken_off_training_is_not_recorded_with_an_older_history(opened):
+def test_a_broken_off_training_is_not_recorded_with_an_older_history(opened, monkeypatch):
     ours = opened().run_all()
 
     class BreakOff(keras.callbacks.Callback):
@@ -212,12 +218,10 @@ def test_a_broken_off_training_is_not_recorded_with_an_older_history(opened):
                 raise KeyboardInterrupt
 
     ours.run("run", "model")
-    callback, ours.names["widgets"].progress = ours.names["widgets"].progress, lambda run: BreakOff()
-    try:
+    with monkeypatch.context() as patched:
+        patched.setattr(ours.names["widgets"], "progress", lambda run: BreakOff())
         with pytest.raises(KeyboardInterrupt):
             ours.run("train")
-    finally:
-        ours.names["widgets"].progress = callback
     with pytest.raises(UserError, match="the history is from other"):
         ours.run("samples", "evaluate", "record")
     with pytest.raises(UserError, match="has been trained already"):
@@ -226,7 +230,7 @@ def test_a_broken_off_training_is_not_recorded_with_an_older_history(opened):
 
 def test_a_training_that_was_stopped_is_recorded_with_its_length(opened, tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "ROOT", tmp_path)
-    ours = opened(epochs=5, output_dir="").run("settings", "run", "data", "model")
+    ours = opened(epochs=5, output_dir="").run("settings", "run", "data", "change", "model")
     stop = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: setattr(ours.names["model"], "stop_training", epoch == 2)
     )
@@ -250,3 +254,83 @@ def test_a_training_that_was_stopped_is_recorded_with_its_length(opened, tmp_pat
     assert engine.states_of(made_here) == {ours.folder.name: ("done", "")}
     (one,) = records.read(made_here).runs
     assert (one.result, one.page) == (result, "")
+
+
+# ---- the cell that defines the model -------------------------------------------------------------
+
+WEIGHED = ("    # def total", "    def total", "    #     return reconstruction", "        return reconstruction")
+
+
+def changed(cell):
+    """The cell "Change it" of a VAE with its example uncommented."""
+    return cell.replace(*WEIGHED[:2]).replace(*WEIGHED[2:])
+
+
+def key_of(ours):
+    return runs.read_result(ours.folder)["keys"]["training"]["model"]
+
+
+def test_a_changed_model_is_trained_and_the_record_says_so(opened):
+    """JupyterLab may not have saved the cell: what counts is the code that was run."""
+    ours = opened().run_all()
+    settings, saved = ours.names["settings"], key_of(ours)
+    assert saved == keys.training_key(settings, "")["model"]
+    before = runs.read_history(ours.folder)
+    ours.cells["change"] = changed(ours.cells["change"])
+    ours.run("run", "change", "model", "train", "samples", "evaluate", "record")
+    after = runs.read_history(ours.folder)
+    weighed = [a + 4 * b for a, b in zip(after["reconstruction"], after["kl"], strict=True)]
+    assert after["loss"] == pytest.approx(weighed, rel=1e-5)
+    assert before["loss"] != pytest.approx(after["loss"], rel=1e-3)
+    result = runs.read_result(ours.folder)
+    assert "return reconstruction + 4.0 * kl" in result["source"]
+    assert key_of(ours) == keys.source_digest(result["source"]) != saved
+    assert states.outdated(result, settings) == "model changed", "of what the file says"
+
+
+def test_a_model_that_was_built_before_its_class_was_changed_is_not_trained(opened):
+    ours = opened().run_all()
+    ours.run("run", "model")
+    ours.cells["change"] = changed(ours.cells["change"])
+    ours.run("change")
+    with pytest.raises(UserError, match=r"Model has been changed since this model was built: run the cell of"):
+        ours.run("train")
+    ours.run("model", "train", "samples", "evaluate", "record")
+    assert "4.0 * kl" in runs.read_result(ours.folder)["source"].splitlines()[-1]
+
+
+def test_a_class_that_is_changed_after_the_training_is_not_recorded(opened):
+    ours = opened().run_all()
+    before = runs.read_result(ours.folder)
+    ours.cells["change"] = changed(ours.cells["change"])
+    ours.run("change", "samples", "evaluate", "record")
+    after = runs.read_result(ours.folder)
+    assert (after["source"], after["keys"]["training"]) == (before["source"], before["keys"]["training"])
+    ours.run("model")
+    with pytest.raises(UserError, match="the history is from other networks than these"):
+        ours.run("record")
+
+
+def test_running_the_unchanged_cell_again_changes_nothing(opened):
+    ours = opened("gan_mnist").run("settings", "run", "data", "change", "model", "change", "train")
+    ours.run("samples", "evaluate", "record")
+    assert ours.recorded() == (8, 2, 2, "tiny.npz")
+
+
+def test_a_checkpoint_of_another_model_is_not_continued(opened, monkeypatch):
+    monkeypatch.setenv("LATENT_REPORT_CHECKPOINT_SECONDS", "0")
+    ours = opened().run("settings", "run", "data", "change", "model")
+    keep = ours.names["checkpoint"].Checkpoint.keep
+
+    def keep_and_stop(self, *given):
+        keep(self, *given)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ours.names["checkpoint"].Checkpoint, "keep", keep_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            ours.run("train")
+    assert states.checkpoint_epoch(ours.names["run"].partial) == 1
+    ours.cells["change"] = changed(ours.cells["change"])
+    ours.run("change", "model", "train", "samples", "evaluate", "record")
+    assert runs.read_result(ours.folder)["continued_after"] == []

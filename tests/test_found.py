@@ -7,7 +7,7 @@ import synthetic
 
 from lib.__main__ import main
 from lib.report import page as report
-from lib.report import sections as writeup
+from lib.report import records, sections
 from lib.settings import UserError
 from lib.study import found, plan
 
@@ -66,11 +66,11 @@ def test_the_runs_of_notebooks_are_a_study(folder):
         "gan_mnist-latent_dim100-width8-seed0",
     ]
     assert (study.name, study.title, study.folder) == ("notebooks", "Runs made in notebooks", folder)
-    page = writeup.Page("notebooks")
-    assert [one.state for one in page.entries] == ["done"] * 3
-    assert "This report shows 3 runs of VAE and GAN on digits" in page.title()
-    assert "What varies: the latent dimension (2, 10 and 100)." in page.title()
-    assert "vae_mnist-latent_dim10-width8-seed0" in page.results()
+    page = records.of("notebooks")
+    assert [one.state for one in page.runs] == ["done"] * 3
+    assert "This report shows 3 runs of VAE and GAN on digits" in sections.title(page)
+    assert "What varies: the latent dimension (2, 10 and 100)." in sections.title(page)
+    assert "vae_mnist-latent_dim10-width8-seed0" in sections.results(page)
 
 
 def test_a_folder_of_runs_is_found_by_name_and_by_path(folder, tmp_path, monkeypatch):
@@ -95,10 +95,10 @@ def test_runs_of_earlier_code_and_other_data_are_shown(folder):
 
     changed(folder, "vae_mnist-latent_dim2-width8-seed0", older)
     changed(folder, "vae_mnist-latent_dim10-width8-seed0", lambda result: result["keys"]["training"].update(data="0"))
-    page = writeup.Page("notebooks")
-    assert [(one.state, bool(one.result)) for one in page.entries] == [("stale", True), ("stale", True), ("done", True)]
-    assert page.entries[0].settings.activation == "relu"  # the notebook's default
-    assert "latent-report run trains them again" not in page.title()
+    page = records.of("notebooks")
+    assert [(one.state, bool(one.result)) for one in page.runs] == [("stale", True), ("stale", True), ("done", True)]
+    assert page.runs[0].settings.activation == "relu"  # the notebook's default
+    assert "latent-report run trains them again" not in sections.title(page)
 
 
 def test_a_setting_that_was_added_later_hides_no_run_of_a_study(folder):
@@ -107,8 +107,8 @@ def test_a_setting_that_was_added_later_hides_no_run_of_a_study(folder):
         del result["keys"]["training"]["settings"]["activation"]
 
     changed(folder, "vae_mnist-latent_dim2-width8-seed0", older)
-    page = writeup.Page(str(folder.parent.parent / "s.yaml"), str(folder))
-    assert [(one.state, bool(one.result)) for one in page.entries] == [("stale", True), ("done", True), ("done", True)]
+    page = records.of(str(folder.parent.parent / "s.yaml"), str(folder))
+    assert [(one.state, bool(one.result)) for one in page.runs] == [("stale", True), ("done", True), ("done", True)]
 
 
 def test_damaged_and_unknown_runs_are_named_and_left_out(folder, capsys):
@@ -122,7 +122,7 @@ def test_damaged_and_unknown_runs_are_named_and_left_out(folder, capsys):
     (line,) = said.err.splitlines()
     assert "vae_mnist-latent_dim2-width8-seed0 (result.json is damaged" in line
     assert "vae_mnist-latent_dim10-width8-seed0 (notebook 'vae_faces' is not one of" in line
-    assert "Unreadable runs." in writeup.Page("notebooks").title()
+    assert "Unreadable runs." in sections.title(records.of("notebooks"))
     (folder / "runs" / "gan_mnist-latent_dim100-width8-seed0" / "log.txt").unlink()
     with pytest.raises(UserError, match=r"no finished run in .*/runs; left out: .*log.txt is missing"):
         plan.read("notebooks")
@@ -139,12 +139,12 @@ def test_no_record_stops_the_others(folder, content):
 @pytest.mark.parametrize("part", PARTS)
 def test_a_record_that_lacks_a_part_is_shown_or_named(folder, part):
     changed(folder, "vae_mnist-latent_dim2-width8-seed0", lambda result: result.pop(part))
-    page = writeup.Page("notebooks")
+    page = records.of("notebooks")
     pieces = "title datasets protocol results all_runs compare scatter budget networks assumptions conclusion published"
     assert all(getattr(page, name)() for name in [*pieces.split(), "provenance", "data"])
-    assert page.section("VAE")
+    assert sections.model(page, "VAE")
     assert len(page.done) == 3 or page.study.skipped
-    report.results_csv(page.entries)
+    report.results_csv(page)
 
 
 def test_status_and_report_work_and_run_has_nothing_to_do(folder, capsys, monkeypatch):

@@ -150,4 +150,6 @@ def test_parzen_and_other_data_are_not_comparable():
 
 
 def test_every_word_is_known():
-    assert {one.word for one in literature.beside([pytorch(100.0), *frechet(5.0, 6.0, 7.0)])} <= set(literature.WORDS)
+    assert {one.word for one in literature.comparisons([pytorch(100.0), *frechet(5.0, 6.0, 7.0)])} <= set(
+        literature.WORDS
+    )

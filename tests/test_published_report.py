@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
+from lib.report import claims, records
 from lib.report import page as report
-from lib.report import sections as writeup
 from lib.study import plan
 
 PUBLISHED = ("homework", "architectures", "seeds", "seeds_long", "small")
@@ -27,12 +27,12 @@ def as_committed():
 
 @pytest.fixture(scope="module")
 def page():
-    return writeup.Page("homework")
+    return records.of("homework")
 
 
 def test_every_run_is_there_and_every_figure_has_its_place(page):
     markup = (FOLDER / "index.html").read_text(encoding="utf-8")
-    assert len(page.done) == len(page.entries) == 22
+    assert len(page.done) == len(page.runs) == 22
     report.checked(markup, page.study)
     assert [one.number for one in page.study.figures] == list(range(1, 18))
     assert 'class="gap"' not in markup
@@ -50,13 +50,13 @@ def test_the_page_of_the_future_work_has_all_its_runs():
     with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["run"]: row for row in csv.DictReader(file)}
     assert rows.keys() == {run.name for run in study.runs}
-    for result in writeup.results(study):
+    for result in records.results(study):
         assert float(rows[result["run"]]["frechet"]) == result["metrics"]["frechet"]
 
 
 def test_results_csv_is_what_the_records_say(page):
     committed = list(csv.DictReader(io.StringIO((FOLDER / "results.csv").read_text(encoding="utf-8"))))
-    now = list(csv.DictReader(io.StringIO(report.results_csv(page.entries))))
+    now = list(csv.DictReader(io.StringIO(report.results_csv(page))))
     for row in committed + now:
         del row["state"]  # changes with the code
     assert committed == now
@@ -78,6 +78,6 @@ def test_records_name_no_machine():
 
 
 def test_the_readme_says_what_the_records_say(page):
-    assert writeup.tally(page.verdicts) in README
+    assert claims.tally(page.verdicts) in README
     rows = dict(re.findall(r"^\| (\d+) \| .* \| ([^|]+) \|$", README, flags=re.MULTILINE))
     assert rows == {str(one.claim.number): one.word for one in page.verdicts}

@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 import synthetic
 
-from lib import runs, states
+from lib import figures, rounding, runs, states
 from lib.__main__ import main
-from lib.settings import UserError
+from lib.report import claims, pieces, records, sections, words
 from lib.report import page as report
-from lib.report import sections as writeup
 from lib.report.html import contents, render
+from lib.report.sections import verdicts
+from lib.settings import UserError
 from lib.study import plan
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -173,22 +174,23 @@ def test_results_csv_equals_the_table(study, page):
 
 
 def test_results_csv_has_a_column_for_each_reference_beside_its_metric(made):
-    page = made("[{latent_dim: 2}, {latent_dim: 3}]", leave_out=["gan_mnist-latent_dim3-width8-seed0"])
-    row, without = csv.DictReader(io.StringIO(report.results_csv(page.entries)))
+    found = made("[{latent_dim: 2}, {latent_dim: 3}]", leave_out=["gan_mnist-latent_dim3-width8-seed0"])
+    row, without = csv.DictReader(io.StringIO(report.results_csv(found)))
     columns = list(row)
     start = columns.index("frechet")
     kinds = ("real", "blurred", "noisy", "class_removed", "mean_image", "untrained")
     assert columns[start + 1 : start + 7] == [f"frechet_{kind}" for kind in kinds]
-    marks = page.entries[0].result["references"]
+    marks = found.runs[0].result["references"]
     assert all(float(row[f"{metric}_{kind}"]) == value for metric in marks for kind, value in marks[metric].items())
     assert without["frechet"] == without["frechet_real"] == ""
 
 
 def test_no_reference_has_the_column_of_something_else():
     for name in ("homework", "architectures", "seeds"):
-        for one in writeup.entries(plan.read(name, check_data=False)):
+        found = records.of(name)
+        for one, (_, row) in zip(found.runs, found.table.iterrows(), strict=True):
             if one.result:
-                row, facts = report.flat(one), {**one.result["metrics"], **one.settings.model_dump()}
+                facts = {**one.result["metrics"], **one.settings.model_dump()}
                 columns = [f"{metric}_{kind}" for metric, marks in one.references.items() for kind in marks]
                 assert len(columns) == len(set(columns))
                 assert not set(columns) & set(facts)
@@ -200,7 +202,7 @@ def test_no_reference_has_the_column_of_something_else():
 def test_only_images_of_an_earlier_page_are_removed_from_assets(study, page, tmp_path):
     folder = tmp_path / "assets"
     content = base64.b64encode(b"x" * 4000).decode()
-    _, kept = report.beside(f'<img src="data:image/png;base64,{content}">', folder)
+    _, kept = report.with_assets(f'<img src="data:image/png;base64,{content}">', folder)
     (ours,) = kept
     (folder / "mine.png").write_bytes(b"a photograph")
     (folder / f"{'0' * 20}.png").write_bytes(b"named like ours, but not ours")
@@ -216,7 +218,7 @@ def test_building_a_report_leaves_other_files_in_assets(study, page, monkeypatch
     monkeypatch.setattr(report, "execute", lambda *_: report.nbformat.v4.new_notebook())
     monkeypatch.setattr(report, "checked", lambda *_: None)
     folder = study.folder / "assets"
-    report.beside(f'<img src="data:image/png;base64,{"A" * 4000}">', folder)
+    report.with_assets(f'<img src="data:image/png;base64,{"A" * 4000}">', folder)
     (folder / "precious.png").write_bytes(b"a photograph")
     for assets in (False, True):
         report.build(study, assets=assets)
@@ -237,7 +239,7 @@ def test_run_notebooks_show_code_and_sanitised_output(study):
 
 
 def test_run_notebooks_are_converted_once(study, monkeypatch):
-    one = next(entry for entry in writeup.entries(study) if entry.result)
+    one = next(entry for entry in records.read(study).runs if entry.result)
     monkeypatch.setattr(report.html, "render", lambda *_, **__: pytest.fail("converted again"))
     report.write_notebook(one, study.folder / "notebooks")
 
@@ -247,9 +249,9 @@ def test_a_run_that_cannot_be_read_is_a_gap(tmp_path):
     study = plan.read(str(tmp_path / "s.yaml"), out=str(tmp_path))
     synthetic.finish(study)
     (study.runs[0].folder / "samples.npz").write_bytes(b"not a zip")
-    (entry,) = writeup.entries(study)
+    (entry,) = records.read(study).runs
     assert (entry.state, entry.result) == ("stale", None)
-    assert "stale" in writeup.Page(str(study.path), str(tmp_path)).section("VAE")
+    assert "stale" in sections.model(records.of(str(study.path), str(tmp_path)), "VAE")
 
 
 @pytest.fixture
@@ -265,7 +267,7 @@ def made(tmp_path):
             if run.name not in leave_out:
                 numbers = {name: value(number) if callable(value) else value for name, value in options.items()}
                 synthetic.write(run, **numbers)
-        return writeup.Page(str(study.path), str(tmp_path))
+        return records.of(str(study.path), str(tmp_path))
 
     return page
 
@@ -275,50 +277,50 @@ SEEDS = "[{seed: [0, 1, 2]}]"
 
 def test_seeds_share_a_panel_and_unknown_metrics_are_shown(made):
     figure = "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {}}]}]"
-    page = made(SEEDS, figure, sharpness=lambda number: 0.5 + number / 10, new_score=0.125)
-    assert "sharpness (real = 1) 0.600 ± 0.100" in page.section("GAN")
-    assert "mean ± standard deviation of 3 seeds · images: seed 0" in page.section("GAN")
-    assert page.section("GAN").count('<div class="panel">') == 4  # the figure's, and each seed's over the epochs
-    assert "new score" in page.results()
-    assert "0.125 ± 0.000" in page.results()
+    found = made(SEEDS, figure, sharpness=lambda number: 0.5 + number / 10, new_score=0.125)
+    assert "sharpness (real = 1) 0.600 ± 0.100" in sections.model(found, "GAN")
+    assert "mean ± standard deviation of 3 seeds · images: seed 0" in sections.model(found, "GAN")
+    assert sections.model(found, "GAN").count('<div class="panel">') == 4  # and each seed's over the epochs
+    assert "new score" in sections.results(found)
+    assert "0.125 ± 0.000" in sections.results(found)
 
 
 def test_seeds_are_one_row_with_a_link_each(made):
     missing = "gan_mnist-latent_dim3-width8-seed1-beta_10.3"
-    page = made("[{seed: [0, 1, 2]}, {latent_dim: 3, beta_1: 0.3, seed: [0, 1]}]", leave_out=[missing])
-    tables = Tags(page.results())
+    found = made("[{seed: [0, 1, 2]}, {latent_dim: 3, beta_1: 0.3, seed: [0, 1]}]", leave_out=[missing])
+    tables = Tags(sections.results(found))
     rows = [row for row in tables.rows if row[0] == "3 seeds: 0 1 2"]
     assert len(rows) == 2  # the model's own numbers, and the scorecard
-    metrics = [page.entries[number].metrics for number in range(3)]
+    metrics = [found.runs[number].metrics for number in range(3)]
     for metric in ("jsd_fresh", "frechet", "ndb"):
         values = [each[metric] for each in metrics]
-        assert any(writeup.spread(values, places) in rows[0] + rows[1] for places in range(5))
+        assert any(rounding.spread(values, places) in rows[0] + rows[1] for places in range(5))
     assert all("±" in cell for row in rows for cell in row[3:])
     links = [attrs["href"] for tag, attrs in tables.tags if tag == "a"]
-    assert [f"notebooks/{entry.name}.html" in links for entry in page.entries] == [True, True, True, True, False]
+    assert [f"notebooks/{entry.name}.html" in links for entry in found.runs] == [True, True, True, True, False]
     assert [row[0] for row in tables.rows].count("beta_10.3 1 of 2 seeds: 0 1 (missing)") == 2
 
 
 def test_images_over_the_epochs_stand_under_their_own_seed(made):
-    page = made(SEEDS)
-    path = page.entries[0].planned.folder / "samples.npz"
+    found = made(SEEDS)
+    path = found.runs[0].planned.folder / "samples.npz"
     with np.load(path) as arrays:
         kept = dict(arrays)
     np.savez(path, **kept | {"grids": kept["grids"][:1], "grid_epochs": kept["grid_epochs"][:1]})  # of one epoch
-    writeup._samples.cache_clear()
-    markup = writeup.Page(str(page.study.path), str(page.study.folder)).section("GAN")
+    records._samples.cache_clear()
+    markup = sections.model(records.of(str(found.study.path), str(found.study.folder)), "GAN")
     films = re.findall(r'<span>([^<]*)</span></p>\s*<div class="film" id="film-[^"]*seed(\d)"', markup)
     assert films == [("digits, seed 1", "1"), ("digits, seed 2", "2")]
 
 
 def test_a_curve_of_several_seeds_is_their_mean_with_a_band(made, monkeypatch):
     drawn = []
-    monkeypatch.setattr(writeup, "drawing", lambda *_: writeup.picture(b"", "png", (1, 1), "not drawn"))
-    monkeypatch.setattr(writeup.figures, "training", lambda history, *_, band=None: drawn.append((history, band)))
-    page = made("[{seed: [0, 1, 2]}, {latent_dim: 3}]")
-    page.section("GAN")
+    monkeypatch.setattr(sections.models, "drawing", lambda *_: pieces.picture(b"", "png", (1, 1), "not drawn"))
+    monkeypatch.setattr(figures, "training", lambda history, *_, band=None: drawn.append((history, band)))
+    found = made("[{seed: [0, 1, 2]}, {latent_dim: 3}]")
+    sections.model(found, "GAN")
     (history, band), (alone, none) = drawn
-    losses = [entry.history["jsd"][4] for entry in page.entries]
+    losses = [entry.history["jsd"][4] for entry in found.runs]
     assert history["jsd"][4] == pytest.approx(sum(losses[:3]) / 3)
     assert band["jsd"][4] == pytest.approx(statistics.stdev(losses[:3]))
     assert (alone["jsd"][4], none) == (losses[3], None)
@@ -328,16 +330,21 @@ GRID = "[{latent_dim: [2, 10], width: [8, 16, 32]}]"
 
 
 def test_a_full_grid_gets_heat_maps(made):
-    page = made(GRID)
-    assert "Latent dimension by width" in page.section("GAN")
+    found = made(GRID)
+    assert "Latent dimension by width" in sections.model(found, "GAN")
     alts = [
-        attrs["alt"] for tag, attrs in Tags(page.section("GAN")).tags if tag == "img" and "Heat map" in attrs["alt"]
+        attrs["alt"]
+        for tag, attrs in Tags(sections.model(found, "GAN")).tags
+        if tag == "img" and "Heat map" in attrs["alt"]
     ]
     titles = ("JSD, test (nats)", "sharpness (real = 1)", "Fréchet distance")
     assert [alt.partition(" over")[0] for alt in alts] == [f"Heat map of {title}" for title in titles]
-    best = max(page.done, key=lambda entry: entry.metrics["frechet"])
+    best = max(found.done, key=lambda entry: entry.metrics["frechet"])
     assert re.search(rf"to {best.metrics['frechet']:.1f}\d* at latent_dim {best.settings.latent_dim}, width", alts[2])
-    assert "recognises 99.2 %" in page.section("GAN")[page.section("GAN").index("Latent dimension by width") :]
+    assert (
+        "recognises 99.2 %"
+        in sections.model(found, "GAN")[sections.model(found, "GAN").index("Latent dimension by width") :]
+    )
 
 
 @pytest.mark.parametrize(
@@ -351,19 +358,20 @@ def test_a_full_grid_gets_heat_maps(made):
     ],
 )
 def test_runs_that_are_no_full_grid_get_none(made, runs, leave_out):
-    assert "Latent dimension by width" not in made(runs, leave_out=leave_out).section("GAN")
+    assert "Latent dimension by width" not in sections.model(made(runs, leave_out=leave_out), "GAN")
 
 
 def test_a_heat_maps_cells_are_means_over_seeds(made):
-    page = made("[{latent_dim: [2, 10], width: [8, 16], seed: [0, 1]}]", frechet=lambda number: 10.0 + number % 2)
-    (cells,) = writeup.grids(page.done)
+    found = made("[{latent_dim: [2, 10], width: [8, 16], seed: [0, 1]}]", frechet=lambda number: 10.0 + number % 2)
+    (cells,) = words.grids(found.done)
     assert sorted(cells) == [(2, 8), (2, 16), (10, 8), (10, 16)]
-    assert "10.5 ± 0.7 at latent_dim 2, width 8" in writeup.heat_map(cells, "frechet")["alt"]
+    assert "10.5 ± 0.7 at latent_dim 2, width 8" in sections.models.heat_map(cells, "frechet", "")["alt"]
 
 
 def test_the_budget_adds_up(made):
     rows = {
-        row[0]: row for row in Tags(made("[{latent_dim: 2}, {latent_dim: 3}]", notebook="wgan_mnist").budget()).rows
+        row[0]: row
+        for row in Tags(sections.budget(made("[{latent_dim: 2}, {latent_dim: 3}]", notebook="wgan_mnist"))).rows
     }
     row = rows["wgan_mnist-latent_dim2-width8-seed0"]
     assert row[1:6] == ["12,560", "100", "500", "64,700", "12.0"]
@@ -371,46 +379,51 @@ def test_the_budget_adds_up(made):
 
 
 def test_the_budget_has_one_row_for_all_seeds(made):
-    _, row = Tags(made(SEEDS).budget()).rows
+    _, row = Tags(sections.budget(made(SEEDS))).rows
     assert re.fullmatch(r"gan_mnist-latent_dim\d+-width8", row[0])
     assert row[2:5] == ["100", "100", "64,700"]  # a count, the same for all
     assert "±" in row[6]
 
 
 def test_the_classifiers_accuracy_stands_with_its_numbers(made):
-    page = made("[{}]", canonical=True)
-    assert "partly based on" not in page.conclusion()
-    for piece in (page.results(), page.conclusion(), page.published()):
+    found = made("[{}]", canonical=True)
+    assert "partly based on" not in sections.conclusion(found)
+    for piece in (sections.results(found), sections.conclusion(found), sections.published(found)):
         assert "recognises 99.2 % of 10,000 test images of MNIST correctly" in piece
 
 
 def test_without_labels_there_is_no_classifier(made):
-    page = made("[{}]", labels=False)
-    assert "recognises" not in page.results() + page.conclusion() + page.published()
-    assert "Fréchet, pixels" in page.section("GAN")
-    assert "Fréchet, pixels" in page.results()
+    found = made("[{}]", labels=False)
+    assert "recognises" not in sections.results(found) + sections.conclusion(found) + sections.published(found)
+    assert "Fréchet, pixels" in sections.model(found, "GAN")
+    assert "Fréchet, pixels" in sections.results(found)
 
 
 def test_references_stand_with_their_metrics_in_a_fixed_order(made):
-    page = made("[{}]", notebook="wgan_mnist")
-    names = [row[0] for row in Tags(page.results()).rows if row[0].startswith("reference")]
+    found = made("[{}]", notebook="wgan_mnist")
+    names = [row[0] for row in Tags(sections.results(found)).rows if row[0].startswith("reference")]
     kinds = ["real", "blurred", "real", "blurred", "noisy", "class removed", "mean image", "untrained"]
     assert names == [f"reference: {kind}" for kind in kinds]
-    assert "Do not rank models by it" in page.results()
+    assert "Do not rank models by it" in sections.results(found)
 
 
 def test_images_stored_with_loss_are_named_wherever_their_numbers_stand(made, monkeypatch):
-    page = made("[{latent_dim: [10, 100], width: 256}]", reencoded="CIFAR-10 through JPEG", notebook="gan_cifar10")
-    assert "The images called CIFAR-10 through JPEG are copies of the canonical ones" in page.title()
-    assert "These runs used CIFAR-10 through JPEG." in page.section("GAN")
-    for piece in (page.datasets(), page.results(), page.conclusion(), page.provenance()):
+    found = made("[{latent_dim: [10, 100], width: 256}]", reencoded="CIFAR-10 through JPEG", notebook="gan_cifar10")
+    assert "The images called CIFAR-10 through JPEG are copies of the canonical ones" in sections.title(found)
+    assert "These runs used CIFAR-10 through JPEG." in sections.model(found, "GAN")
+    for piece in (
+        sections.datasets(found),
+        sections.results(found),
+        sections.conclusion(found),
+        sections.provenance(found),
+    ):
         assert "CIFAR-10 through JPEG" in piece
-    assert "partly based on" in page.conclusion()
-    assert "-p dataset shapes" in page.provenance()
-    (claim,) = [one for one in page.verdicts if one.claim.number == 9]
+    assert "partly based on" in sections.conclusion(found)
+    assert "-p dataset shapes" in sections.provenance(found)
+    (claim,) = [one for one in found.verdicts if one.claim.number == 9]
     assert (claim.word, claim.why, claim.reencoded) == ("undecided", "1 seed", "CIFAR-10 through JPEG")
     monkeypatch.setattr(runs.data, "fingerprint", lambda name: "of the canonical file")
-    assert [one.state for one in writeup.Page(str(page.study.path), str(page.study.folder)).done] == ["stale"] * 2
+    assert [one.state for one in records.of(str(found.study.path), str(found.study.folder)).done] == ["stale"] * 2
 
 
 def test_claims_are_tested_on_the_runs_of_other_studies_too(tmp_path, monkeypatch):
@@ -423,10 +436,10 @@ def test_claims_are_tested_on_the_runs_of_other_studies_too(tmp_path, monkeypatc
         for run in plan.read(name, out=str(tmp_path / "out" / name)).runs:
             loss = 150 - 2 * run.settings.latent_dim + run.settings.seed / 10
             synthetic.write(run, canonical=True, test_loss=loss)
-    page = writeup.Page("one", str(tmp_path / "out" / "one"))
-    assert str(page.verdicts[0]) == "supported"
-    assert "Also tested on 6 runs of “Seeds”, with these numbers of epochs: vae_mnist 50." in page.conclusion()
-    rows = {row[0]: row[-3:] for row in Tags(page.conclusion()).rows if row}
+    found = records.of("one", str(tmp_path / "out" / "one"))
+    assert str(found.verdicts[0]) == "supported"
+    assert "Also tested on 6 runs of “Seeds”, with these numbers of epochs: vae_mnist 50." in sections.conclusion(found)
+    rows = {row[0]: row[-3:] for row in Tags(sections.conclusion(found)).rows if row}
     assert rows["comparison"] == ["seeds", "epochs", "holds"]
     assert rows["vae_mnist, width 512, latent_dim 2 → 10"] == ["3", "50", "open, points to yes"]
     for folder in (tmp_path / "out" / "seeds").glob("*/*"):  # their numbers alone are published
@@ -435,33 +448,35 @@ def test_claims_are_tested_on_the_runs_of_other_studies_too(tmp_path, monkeypatc
             if file.name != "result.json":
                 file.unlink()
     (tmp_path / "out" / "seeds" / "index.html").touch()
-    page = writeup.Page("one", str(tmp_path / "out" / "one"))
-    assert str(page.verdicts[0]) == "supported"
-    assert 'Also tested on 6 runs of <a href="../seeds/index.html">“Seeds”</a>, with' in page.conclusion()
-    summary = report.summary(page.study, page.entries)
-    assert summary["tally"] == writeup.tally(page.verdicts) != writeup.tally(writeup.claims.verdicts([]))
+    found = records.of("one", str(tmp_path / "out" / "one"))
+    assert str(found.verdicts[0]) == "supported"
+    assert 'Also tested on 6 runs of <a href="../seeds/index.html">“Seeds”</a>, with' in sections.conclusion(found)
+    summary = report.summary(found)
+    assert summary["tally"] == claims.tally(found.verdicts) != claims.tally(claims.verdicts([]))
     damaged = next((tmp_path / "out" / "seeds").glob("*/*/result.json"))
     damaged.write_text(damaged.read_text()[:-1])
-    page = writeup.Page("one", str(tmp_path / "out" / "one"))
-    assert "Also tested on 5 runs of" in page.conclusion()
+    found = records.of("one", str(tmp_path / "out" / "one"))
+    assert "Also tested on 5 runs of" in sections.conclusion(found)
     assert plan.read("child").evidence == ()
     (tmp_path / "one.yaml").write_text(text.format("One", "{}") + "evidence: [seed]\n")
-    with pytest.raises(UserError, match=r"evidence: unknown study 'seed' \(did you mean seeds\?\); known: child, seeds"):
+    with pytest.raises(
+        UserError, match=r"evidence: unknown study 'seed' \(did you mean seeds\?\); known: child, seeds"
+    ):
         plan.read("one")
 
 
 def test_a_page_says_what_varies(made):
     figures = "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {network: mlp}}, {gan_mnist: {network: conv}}]}]"
-    page = made("[{network: [mlp, conv]}]", figures)
-    assert "What varies: the network (conv and mlp)." in page.title()
-    assert ", network conv</span>" in page.title()
-    assert "the last one" in page.title()
+    found = made("[{network: [mlp, conv]}]", figures)
+    assert "What varies: the network (conv and mlp)." in sections.title(found)
+    assert ", network conv</span>" in sections.title(found)
+    assert "the last one" in sections.title(found)
     for network in ("mlp", "conv"):
-        assert f"<b>latent_dim 100 · width 8 · network {network}</b>" in page.section("GAN")
-    page = made("[{latent_dim: [2, 3]}]", notebook="vae_mnist", test_loss=lambda number: 100 + number)
-    assert "What varies: the latent dimension (2 and 3)." in page.title()
-    assert "100 nats per image, with 2 latents and width 8." in page.title()
-    assert "the last one" not in page.title()
+        assert f"<b>latent_dim 100 · width 8 · network {network}</b>" in sections.model(found, "GAN")
+    found = made("[{latent_dim: [2, 3]}]", notebook="vae_mnist", test_loss=lambda number: 100 + number)
+    assert "What varies: the latent dimension (2 and 3)." in sections.title(found)
+    assert "100 nats per image, with 2 latents and width 8." in sections.title(found)
+    assert "the last one" not in sections.title(found)
 
 
 def test_a_claim_names_the_figures_of_what_it_compares(tmp_path, monkeypatch):
@@ -474,25 +489,25 @@ def test_a_claim_names_the_figures_of_what_it_compares(tmp_path, monkeypatch):
         for run in plan.read(name, out=str(tmp_path / "out" / name)).runs:
             synthetic.write(run, frechet=9.0)
     for name in ("one", "both"):
-        page = writeup.Page(name, str(tmp_path / "out" / name))
-        assert len(page.verdicts[13].outcomes) == 1  # mlp against conv
-        assert ("<b>Shown in</b>" in page.conclusion()) == (name == "both")
+        found = records.of(name, str(tmp_path / "out" / name))
+        assert len(found.verdicts[13].outcomes) == 1  # mlp against conv
+        assert ("<b>Shown in</b>" in sections.conclusion(found)) == (name == "both")
 
 
 SHOWN = {"test_loss": "loss", "jsd_test": "jsd", "jsd_fresh": "jsd"}  # by metric, the kind of figure that shows it
 
 
 def test_no_claim_cites_a_figure_that_does_not_show_what_it_compares(tmp_path, monkeypatch):
-    monkeypatch.setattr(writeup, "drawing", lambda *_: writeup.picture(b"", "png", (1, 1), "not drawn, to save time"))
+    monkeypatch.setattr(sections.models, "drawing", lambda *_: pieces.picture(b"", "png", (1, 1), "not drawn"))
     text = f"extends: {plan.PARAMETERS_DIR / 'homework.yaml'}\ndatasets: {{mnist: digits, cifar10: shapes}}\n"
     (tmp_path / "s.yaml").write_text(text)
     study = plan.read(str(tmp_path / "s.yaml"), out=str(tmp_path))
     synthetic.finish(study)
-    page = writeup.Page(str(study.path), str(tmp_path))
+    found = records.of(str(study.path), str(tmp_path))
     kinds = {one.number: set(one.kinds) for one in study.figures}
     cited = {}
-    for verdict in page.verdicts:
-        words = [piece["text"] for piece in page._shown_in(verdict) if "href" in piece]
+    for verdict in found.verdicts:
+        words = [piece["text"] for piece in verdicts.shown_in(found, verdict) if "href" in piece]
         cited[verdict.claim.number] = [int(word.removeprefix("Figure ")) for word in words if word != "Budget"]
         metrics = {metric for test in verdict.claim.tests for metric in test.measure.metrics}
         wanted = {SHOWN.get(metric, "gallery") for metric in metrics}
@@ -501,45 +516,45 @@ def test_no_claim_cites_a_figure_that_does_not_show_what_it_compares(tmp_path, m
     assert (cited[1], cited[2], cited[3], cited[5], cited[7]) == ([2, 3], [2, 4], [2, 5], [7, 8], [9])
     assert (cited[8], cited[9], cited[11]) == ([10, 11, 12, 13], [10, 12], [14, 15, 16, 17])
     assert (cited[13], cited[14]) == ([], [])
-    assert [piece["href"] for piece in page._shown_in(page.verdicts[12])] == ["#budget"]
+    assert [piece["href"] for piece in verdicts.shown_in(found, found.verdicts[12])] == ["#budget"]
 
 
 def test_a_number_that_a_run_cannot_have_is_a_dash_with_a_reason(made):
-    page = made("[{latent_dim: [2, 3]}]")
-    path = page.entries[1].planned.folder / "result.json"
+    found = made("[{latent_dim: [2, 3]}]")
+    path = found.runs[1].planned.folder / "result.json"
     result = json.loads(path.read_text())
     reason = "all generated images are the same"
     result["absent"] = dict.fromkeys(("recall", "precision"), reason)
     for name in result["absent"]:
         del result["metrics"][name], result["references"][name], result["samples_n"][name]
     path.write_text(json.dumps(result))
-    page = writeup.Page(str(page.study.path), str(page.study.folder))
-    said = page.results()
-    assert f"No precision and recall for {page.entries[1].name}: {reason}." in said
+    found = records.of(str(found.study.path), str(found.study.folder))
+    said = sections.results(found)
+    assert f"No precision and recall for {found.runs[1].name}: {reason}." in said
     rows = {row[0]: row for row in Tags(said).rows if "frechet" not in row}
-    assert rows[page.entries[1].name].count("–") == 2
-    assert "–" not in rows[page.entries[0].name]
-    assert len(page.verdicts) == 14
-    rows = list(csv.DictReader(io.StringIO(report.results_csv(page.entries))))
+    assert rows[found.runs[1].name].count("–") == 2
+    assert "–" not in rows[found.runs[0].name]
+    assert len(found.verdicts) == 14
+    rows = list(csv.DictReader(io.StringIO(report.results_csv(found))))
     assert (rows[1]["recall"], rows[1]["precision_real"]) == ("", "")
-    assert float(rows[0]["recall"]) == page.entries[0].metrics["recall"]
-    for one in page.entries:  # a number that no run has is a column of dashes
+    assert float(rows[0]["recall"]) == found.runs[0].metrics["recall"]
+    for one in found.runs:  # a number that no run has is a column of dashes
         record = json.loads((one.planned.folder / "result.json").read_text())
         record["metrics"].pop("recall", None)
         record["absent"] = {"recall": reason}
         (one.planned.folder / "result.json").write_text(json.dumps(record))
-    page = writeup.Page(str(page.study.path), str(page.study.folder))
-    assert "recall (share)" in page.results()
-    assert f"No recall: {reason}." in page.results()  # of all of them
-    assert "recall" in next(csv.reader(io.StringIO(report.results_csv(page.entries))))
+    found = records.of(str(found.study.path), str(found.study.folder))
+    assert "recall (share)" in sections.results(found)
+    assert f"No recall: {reason}." in sections.results(found)  # of all of them
+    assert "recall" in next(csv.reader(io.StringIO(report.results_csv(found))))
 
 
-def pieces(page):
+def every_piece(found):
     """Every piece of the report."""
-    models = [page.section(model) for model in ("VAE", "GAN", "WGAN")]
+    models = [sections.model(found, model) for model in ("VAE", "GAN", "WGAN")]
     names = "title findings datasets protocol further results all_runs compare scatter self_test budget networks"
     names += " assumptions conclusion published provenance data"
-    return models + [getattr(page, name)() for name in names.split()]
+    return models + [getattr(sections, name)(found) for name in names.split()]
 
 
 @pytest.mark.parametrize("notebook", ["vae_mnist", "gan_mnist", "wgan_cifar10"])
@@ -560,46 +575,46 @@ def pieces(page):
 )
 def test_records_that_lack_numbers_or_have_constant_ones_are_shown(made, notebook, change):
     runs = "[{latent_dim: [2, 3], width: [8, 16]}, {latent_dim: 5, seed: [0, 1, 2]}]"
-    page = made(runs, notebook=notebook, canonical=True)
-    for one in page.entries[1:]:
+    found = made(runs, notebook=notebook, canonical=True)
+    for one in found.runs[1:]:
         path = one.planned.folder / "result.json"
         result = json.loads(path.read_text())
         change(result)
         path.write_text(json.dumps(result))
-    page = writeup.Page(str(page.study.path), str(page.study.folder))
-    assert len(page.done) == 7
-    for piece in pieces(page):
+    found = records.of(str(found.study.path), str(found.study.folder))
+    assert len(found.done) == 7
+    for piece in every_piece(found):
         assert "nan" not in re.sub(r'="[^"]*"|<script.*?</script>', "", piece)
-    numbers = re.search(r"<script[^>]*>(.*)</script>", page.data(), flags=re.DOTALL)[1]
+    numbers = re.search(r"<script[^>]*>(.*)</script>", sections.data(found), flags=re.DOTALL)[1]
     json.loads(numbers, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    report.results_csv(page.entries)
+    report.results_csv(found)
 
 
 @pytest.mark.parametrize("history", ["epoch\n", "epoch,other\n1,2\n", "epoch,jsd\n1,nan\n2,0.5\n", "epoch,jsd\n1,0\n"])
 def test_runs_whose_curve_is_missing_or_constant_are_shown(made, history):
-    page = made("[{latent_dim: 2}, {latent_dim: 3, seed: [0, 1]}]")
-    for one in page.entries[1:]:
+    found = made("[{latent_dim: 2}, {latent_dim: 3, seed: [0, 1]}]")
+    for one in found.runs[1:]:
         (one.planned.folder / "history.csv").write_text(history)
-    page = writeup.Page(str(page.study.path), str(page.study.folder))
-    assert len(page.done) == 3
-    assert all(isinstance(piece, str) for piece in pieces(page))
+    found = records.of(str(found.study.path), str(found.study.folder))
+    assert len(found.done) == 3
+    assert all(isinstance(piece, str) for piece in every_piece(found))
 
 
 def test_numbers_that_say_less_than_they_seem_to_are_named(made):
-    said = made("[{latent_dim: [2, 3]}]", notebook="wgan_mnist", emd_test=lambda number: 0.5 - number).results()
+    said = sections.results(made("[{latent_dim: [2, 3]}]", notebook="wgan_mnist", emd_test=lambda number: 0.5 - number))
     assert "The EMD of wgan_mnist-latent_dim3-width8-seed0 is negative: the critic has failed" in said
-    assert "is not a likelihood" in made("[{}]", notebook="vae_mnist").results()
-    assert "is not a likelihood" not in made("[{binarize: dynamic}]", notebook="vae_mnist").results()
+    assert "is not a likelihood" in sections.results(made("[{}]", notebook="vae_mnist"))
+    assert "is not a likelihood" not in sections.results(made("[{binarize: dynamic}]", notebook="vae_mnist"))
 
 
 def test_published_numbers_stand_beside_ours(made):
-    page = made("[{latent_dim: 20}]", notebook="vae_mnist", canonical=True, test_loss=104.0)
-    (row,) = [row for row in Tags(page.published()).rows if "105.6 nats" in row]
+    found = made("[{latent_dim: 20}]", notebook="vae_mnist", canonical=True, test_loss=104.0)
+    (row,) = [row for row in Tags(sections.published(found)).rows if "105.6 nats" in row]
     assert row[3] == "104.0, test loss"
     assert "width 8 (theirs 400)" in row[4]
     assert row[5] == "agrees (1.5 % below; tolerance 5 %)"
-    assert page.published().count('<tr class="beside">') == 1
-    assert "18 more published numbers have no comparable run" in page.published()
+    assert sections.published(found).count('<tr class="beside">') == 1
+    assert "18 more published numbers have no comparable run" in sections.published(found)
 
 
 def test_a_study_without_figures_shows_every_run(tmp_path):
@@ -608,21 +623,21 @@ def test_a_study_without_figures_shows_every_run(tmp_path):
     )
     study = plan.read(str(tmp_path / "s.yaml"), out=str(tmp_path))
     synthetic.finish(study)
-    page = writeup.Page(str(study.path), str(tmp_path))
-    assert page.section("WGAN").count("<figure") == 3  # two runs, and one over the epochs
-    assert "no VAE runs" in page.section("VAE")
-    assert page.further() == ""
+    found = records.of(str(study.path), str(tmp_path))
+    assert sections.model(found, "WGAN").count("<figure") == 3  # two runs, and one over the epochs
+    assert "no VAE runs" in sections.model(found, "VAE")
+    assert sections.further(found) == ""
 
 
 def test_the_same_page_is_built_from_what_is_published_of_runs(made):
-    page = made("[{latent_dim: [2, 3]}]")
-    whole = [page.title(), page.section("GAN"), page.results(), page.conclusion()]
-    for one in page.entries:
+    found = made("[{latent_dim: [2, 3]}]")
+    whole = [sections.title(found), sections.model(found, "GAN"), sections.results(found), sections.conclusion(found)]
+    for one in found.runs:
         (one.planned.folder / "notebook.ipynb").unlink()
         shutil.rmtree(one.planned.folder / "model")
-    again = writeup.Page(str(page.study.path), str(page.study.folder))
+    again = records.of(str(found.study.path), str(found.study.folder))
     assert [one.state for one in again.done] == ["published"] * 2
-    parts = [again.title(), again.section("GAN"), again.results(), again.conclusion()]
+    parts = [sections.title(again), sections.model(again, "GAN"), sections.results(again), sections.conclusion(again)]
     links = re.compile(r'<a href="notebooks/[^"]*">([^<]*)</a>')
     assert [links.sub(r"\1", part) for part in whole] == parts
 
@@ -635,27 +650,29 @@ def test_runs_with_numbers_of_earlier_code_are_shown_and_named(tmp_path):
     result = json.loads(path.read_text())
     result["keys"]["evaluation"] = {"sources": {}}
     path.write_text(json.dumps(result))
-    page = writeup.Page(str(study.path), str(tmp_path))
-    assert len(page.done) == 2
-    assert "The numbers of 1 run come from an earlier version of the code" in page.title()
-    assert "computed again after training" not in page.title()
+    found = records.of(str(study.path), str(tmp_path))
+    assert len(found.done) == 2
+    assert "The numbers of 1 run come from an earlier version of the code" in sections.title(found)
+    assert "computed again after training" not in sections.title(found)
     path.write_text(json.dumps(result | {"evaluated": "2026-01-01T00:00:00+0000"}))
-    assert "Some numbers were computed again after training" in writeup.Page(str(study.path), str(tmp_path)).title()
+    assert "Some numbers were computed again after training" in sections.title(
+        records.of(str(study.path), str(tmp_path))
+    )
 
 
 def test_homework_has_seventeen_figures(tmp_path, monkeypatch):
-    monkeypatch.setattr(writeup, "drawing", lambda *_: writeup.picture(b"", "png", (1, 1), "not drawn, to save time"))
+    monkeypatch.setattr(sections.models, "drawing", lambda *_: pieces.picture(b"", "png", (1, 1), "not drawn"))
     homework = plan.PARAMETERS_DIR / "homework.yaml"
     (tmp_path / "s.yaml").write_text(f"extends: {homework}\ndatasets: {{mnist: digits, cifar10: shapes}}\n")
     study = plan.read(str(tmp_path / "s.yaml"), out=str(tmp_path))
     synthetic.finish(study)
-    page = writeup.Page(str(study.path), str(tmp_path))
-    markup = "".join(page.section(model) for model in ("VAE", "GAN", "WGAN"))
+    found = records.of(str(study.path), str(tmp_path))
+    markup = "".join(sections.model(found, model) for model in ("VAE", "GAN", "WGAN"))
     order = [int(number) for number in re.findall(r'<figure id="fig-(\d+)"', markup)]
     assert order == list(range(1, 18))
-    assert 'width in <a href="#fig-10">Figure 10</a>' in page.assumptions()
-    assert 'latent dimension in <a href="#fig-17">Figure 17</a>' in page.assumptions()
-    assert len(page.done) == 22
+    assert 'width in <a href="#fig-10">Figure 10</a>' in sections.assumptions(found)
+    assert 'latent dimension in <a href="#fig-17">Figure 17</a>' in sections.assumptions(found)
+    assert len(found.done) == 22
 
 
 def test_rendering_makes_html_in_markdown_visible_text():
@@ -675,19 +692,19 @@ def test_rendering_makes_html_in_markdown_visible_text():
 def test_a_reference_to_no_figure_fails(made):
     figures = "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {}}], caption: 'Unlike [fig:2]'}]"
     with pytest.raises(UserError, match=r"figure 1: caption: \[fig:2\] refers to no figure"):
-        made("[{}]", figures).section("GAN")
+        sections.model(made("[{}]", figures), "GAN")
 
 
 def test_findings_are_filled_with_the_runs_numbers(made):
     figures = "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {}}]}]"
     run = "gan_mnist-latent_dim100-width8-seed0"
     texts = [f"[num:images_per_second {run}]", f"Sharpness [num:sharpness {run}], see [fig:1].", "**Odd** <b> [5*3]**"]
-    page = made("[{}]", f"{figures}\nfindings: {texts}", sharpness=1.23456)
-    said = page.findings()
-    assert f'<p class="finding">{writeup.number(page.done[0].result["images_per_second"])}</p>' in said
+    found = made("[{}]", f"{figures}\nfindings: {texts}", sharpness=1.23456)
+    said = sections.findings(found)
+    assert f'<p class="finding">{rounding.number(found.done[0].result["images_per_second"])}</p>' in said
     assert '<p class="finding">Sharpness 1.23, see <a href="#fig-1">Figure 1</a>.</p>' in said
     assert '<p class="finding"><strong>Odd</strong> &lt;b&gt; [5*3]**</p>' in said
-    assert not writeup.Page(str(page.study.path), str(page.study.folder), {"epochs": 1}).findings()
+    assert not sections.findings(records.of(str(found.study.path), str(found.study.folder), {"epochs": 1}))
 
 
 def test_evidence_is_found_in_reports_when_it_is_not_beside_the_study(tmp_path, monkeypatch):
@@ -697,8 +714,8 @@ def test_evidence_is_found_in_reports_when_it_is_not_beside_the_study(tmp_path, 
     (tmp_path / "others.yaml").write_text(grid)
     (tmp_path / "own.yaml").write_text(grid + "evidence: [others]\n")
     synthetic.finish(plan.read("others"))
-    page = writeup.Page("own", str(tmp_path / "elsewhere" / "own"))
-    assert [len(found) for _, found in page.evidence] == [1]
+    found = records.of("own", str(tmp_path / "elsewhere" / "own"))
+    assert [len(found) for _, found in found.evidence] == [1]
 
 
 def test_a_page_is_not_replaced_by_one_of_gaps_only(made, capsys):
@@ -723,12 +740,12 @@ def test_findings_have_means_over_seeds_and_numbers_of_the_evidence(tmp_path, mo
     for name in ("own", "others"):
         for number, run in enumerate(plan.read(name, out=str(tmp_path / name)).runs):
             synthetic.write(run, sharpness=1.0 + number / 10)
-    page = writeup.Page("own", str(tmp_path / "own"))
-    assert ">Here 1.10 ± 0.10, there 1.10.</p>" in page.findings()
-    assert '<h3 id="found-by-others">Findings of “Others”</h3>' in page.conclusion()
-    assert "Figure 1 of that study has <strong>much</strong> 1.20.</p>" in page.conclusion()
+    found = records.of("own", str(tmp_path / "own"))
+    assert ">Here 1.10 ± 0.10, there 1.10.</p>" in sections.findings(found)
+    assert '<h3 id="found-by-others">Findings of “Others”</h3>' in sections.conclusion(found)
+    assert "Figure 1 of that study has <strong>much</strong> 1.20.</p>" in sections.conclusion(found)
     (tmp_path / "others" / "index.html").touch()
-    assert '<a href="../others/index.html#fig-1">Figure 1 of that study</a> has' in page.conclusion()
+    assert '<a href="../others/index.html#fig-1">Figure 1 of that study</a> has' in sections.conclusion(found)
 
 
 @pytest.mark.parametrize(
@@ -737,12 +754,12 @@ def test_findings_have_means_over_seeds_and_numbers_of_the_evidence(tmp_path, mo
 def test_findings_that_name_what_is_not_there_fail(made, wrong):
     wrong = wrong.replace("RUN", "gan_mnist-latent_dim100-width8-seed0")
     with pytest.raises(UserError, match=re.escape(f"findings[0]: [{wrong}] refers to no")):
-        made("[{}]", f"findings: ['[{wrong}]']").findings()
+        sections.findings(made("[{}]", f"findings: ['[{wrong}]']"))
 
 
 def test_a_run_without_numbers_leaves_a_dash_in_the_findings(made):
     run = "gan_mnist-latent_dim100-width8-seed0"
-    assert "It is –." in made("[{}]", f"findings: ['It is [num:sharpness {run}].']", leave_out=[run]).findings()
+    assert "It is –." in sections.findings(made("[{}]", f"findings: ['It is [num:sharpness {run}].']", leave_out=[run]))
 
 
 def test_a_page_that_lacks_a_figure_or_leads_nowhere_fails(study, page):
@@ -754,10 +771,10 @@ def test_a_page_that_lacks_a_figure_or_leads_nowhere_fails(study, page):
 
 
 def test_runs_of_earlier_code_are_shown_and_named_but_not_those_of_other_settings(made):
-    page = made("[{seed: [0, 1]}]")
+    found = made("[{seed: [0, 1]}]")
     for one, part, value in (
-        (page.entries[0], "sources", {"models": "0" * 64}),
-        (page.entries[1], "settings", {"epochs": 1}),
+        (found.runs[0], "sources", {"models": "0" * 64}),
+        (found.runs[1], "settings", {"epochs": 1}),
     ):
         path = one.planned.folder / "result.json"
         result = json.loads(path.read_text())
@@ -765,16 +782,17 @@ def test_runs_of_earlier_code_are_shown_and_named_but_not_those_of_other_setting
         if part == "settings":
             result["settings"] |= value
         path.write_text(json.dumps(result))
-    again = writeup.Page(str(page.study.path), str(page.study.folder))
-    assert [(one.state, bool(one.result)) for one in again.entries] == [("stale", True), ("stale", False)]
+    again = records.of(str(found.study.path), str(found.study.folder))
+    assert [(one.state, bool(one.result)) for one in again.runs] == [("stale", True), ("stale", False)]
     assert (
-        "1 of 2 runs were made with other code or data than the present ones (sources.models changed)" in again.title()
+        "1 of 2 runs were made with other code or data than the present ones (sources.models changed)"
+        in sections.title(again)
     )
 
 
 def test_every_run_can_be_made_again_by_the_command_that_stands_there(made):
-    page = made("[{latent_dim: 3, seed: 1}]")
-    (words,) = re.findall(r"<code>(papermill [^<]*)</code>", page.provenance())
+    found = made("[{latent_dim: 3, seed: 1}]")
+    (words,) = re.findall(r"<code>(papermill [^<]*)</code>", sections.provenance(found))
     assert words.startswith("papermill notebooks/gan_mnist.ipynb gan_mnist-latent_dim3-width8-seed1.ipynb")
     assert all(part in words for part in ("-p dataset digits", "-p seed 1", "-p latent_dim 3", "-p width 8"))
 
@@ -782,7 +800,7 @@ def test_every_run_can_be_made_again_by_the_command_that_stands_there(made):
 def test_the_list_of_studies_names_each_with_a_report(study, tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        summary = report.summary(study, writeup.entries(study)) | {"title": f"{name} {EVIL}"}
+        summary = report.summary(records.read(study)) | {"title": f"{name} {EVIL}"}
         (tmp_path / name / "summary.json").write_text(json.dumps(summary))
     (tmp_path / "one" / "index.html").write_text("")
     markup = report.landing(tmp_path).read_text(encoding="utf-8")

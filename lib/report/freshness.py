@@ -5,7 +5,9 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from lib import keys, runs
+from lib import files, keys
+from lib.notebooks import NOTEBOOK_DIR, ROOT
+from lib.ownership import ERROR, partial_of
 from lib.study.plan import Study, evidence
 
 SHOWN = ("result.json", "notebook.ipynb", "history.csv", "samples.npz")
@@ -14,8 +16,8 @@ NOTED = ".report.json"  # in the study's folder
 
 def key(study: Study) -> dict:
     """What a report depends on: the study, its runs' files, and the code and template that make it."""
-    sources = sorted(path for path in (runs.ROOT / "lib").rglob("*") if path.is_file() and path.suffix != ".pyc")
-    sources += [runs.NOTEBOOK_DIR / f"{name}.ipynb" for name in ("report", "estimators")]
+    sources = sorted(path for path in (ROOT / "lib").rglob("*") if path.is_file() and path.suffix != ".pyc")
+    sources += [NOTEBOOK_DIR / f"{name}.ipynb" for name in ("report", "estimators")]
     digest = hashlib.sha256(repr((study.title, study.about, study.runs, study.figures)).encode())
     for path in sources:
         digest.update(path.read_bytes())
@@ -23,7 +25,7 @@ def key(study: Study) -> dict:
         "made_of": digest.hexdigest(),
         "runs": [[_stamp(run.folder / name) for name in SHOWN] for run in study.runs],
         "evidence": [[_stamp(run.folder / "result.json") for run in other.runs] for other in evidence(study)],
-        "failed": [_stamp(runs.partial_of(run.folder) / runs.ERROR) for run in study.runs],
+        "failed": [_stamp(partial_of(run.folder) / ERROR) for run in study.runs],
         "versions": keys.versions(),
     }
 
@@ -41,7 +43,7 @@ def remember(study: Study, key: dict) -> None:
     """Notes that the present page was built from this key."""
     content = {"page": _stamp(study.folder / "index.html"), "key": key}
     with suppress(OSError):  # then it is built once more
-        runs.write_aside(study.folder / NOTED, json.dumps(content))
+        files.write_aside(study.folder / NOTED, json.dumps(content))
 
 
 def _stamp(path: Path) -> list[int]:

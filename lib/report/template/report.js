@@ -1,7 +1,12 @@
 // What only the report does: films over the epochs, planes to move over, two runs side by side, the table, the scatter.
 const study = one("#study-data") ? JSON.parse(one("#study-data").textContent) : null;
 const SVG = "http://www.w3.org/2000/svg";
-const COLOURS = { vae: "#0072B2", gan: "#D55E00", wgan: "#009E73" };
+const COLOURS = { VAE: "#0072B2", GAN: "#D55E00", WGAN: "#009E73" }, OTHERS = ["#CC79A7", "#E69F00", "#56B4E9"];
+
+function colour(run) {
+  const others = [...new Set(study.runs.map((one) => one.model).filter((model) => !(model in COLOURS)))];
+  return COLOURS[run.model] ?? OTHERS[others.indexOf(run.model) % OTHERS.length];
+}
 
 // As lib/rounding.py writes a number by itself.
 function digits(value) {
@@ -29,7 +34,7 @@ function film(box) {
   show();
 }
 
-// The decoder over a grid of z, as mean + coefficients · basis, all in bytes (see writeup.plane_data).
+// The decoder over a grid of z, as mean + coefficients · basis, all in bytes (see sections/planes.py).
 function plane(box) {
   const canvas = document.getElementById(box.dataset.plane), facts = study?.planes[box.dataset.plane];
   if (!facts) return;
@@ -174,7 +179,7 @@ function scatter() {
     const runs = study.runs.filter((run) => Number.isFinite(value(run, x)) && Number.isFinite(value(run, y)));
     note.textContent = `${runs.length} of ${study.runs.length} runs`;
     const wide = panel.clientWidth > 560, width = wide ? 760 : 380; // the legend stands beside, or below
-    const kinds = [...new Map(runs.map((run) => [`${run.model.toUpperCase()}, ${run.data}`, run])).entries()];
+    const kinds = [...new Map(runs.map((run) => [`${run.model}, ${run.data}`, run])).entries()];
     const svg = shape("svg", { viewBox: `0 0 ${width} ${wide ? 420 : 400 + 22 * Math.ceil(kinds.length / 2)}`, role: "group", "aria-label": `${study.labels[y]} over ${study.labels[x]}, ${runs.length} runs` });
     if (!runs.length) {
       shape("text", { x: width / 2, y: 200, "text-anchor": "middle" }, svg, "No run has both numbers.");
@@ -185,14 +190,14 @@ function scatter() {
       const label = `${run.label}: ${study.labels[x]} ${digits(value(run, x))}, ${study.labels[y]} ${digits(value(run, y))}`;
       const link = run.page ? shape("a", { href: run.page, "aria-label": label }, svg) : shape("g", { role: "img", "aria-label": label }, svg);
       const at = { cx: X(value(run, x)), cy: Y(value(run, y)) };
-      const dot = run.family === "MNIST" ? shape("circle", { class: "dot", ...at, r: 7, fill: COLOURS[run.model] }, link)
-        : shape("rect", { class: "dot", x: at.cx - 6, y: at.cy - 6, width: 12, height: 12, fill: COLOURS[run.model] }, link);
+      const dot = run.family === "MNIST" ? shape("circle", { class: "dot", ...at, r: 7, fill: colour(run) }, link)
+        : shape("rect", { class: "dot", x: at.cx - 6, y: at.cy - 6, width: 12, height: 12, fill: colour(run) }, link);
       shape("title", {}, dot, label);
     }
     kinds.forEach(([name, run], i) => {
       const at = wide ? { cx: 646, cy: 44 + 22 * i } : { cx: 20 + 180 * (i % 2), cy: 412 + 22 * Math.floor(i / 2) };
-      if (run.family === "MNIST") shape("circle", { cx: at.cx, cy: at.cy, r: 6, fill: COLOURS[run.model] }, svg);
-      else shape("rect", { x: at.cx - 5, y: at.cy - 5, width: 10, height: 10, fill: COLOURS[run.model] }, svg);
+      if (run.family === "MNIST") shape("circle", { cx: at.cx, cy: at.cy, r: 6, fill: colour(run) }, svg);
+      else shape("rect", { x: at.cx - 5, y: at.cy - 5, width: 10, height: 10, fill: colour(run) }, svg);
       shape("text", { x: at.cx + 12, y: at.cy + 4 }, svg, name);
     });
     panel.replaceChildren(svg);

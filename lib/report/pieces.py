@@ -1,0 +1,217 @@
+"""Markup: what a notebook shows as a piece of the report, tables, texts with references, images.
+
+All markup comes from template/parts.html.j2, where every value is escaped.
+"""
+
+import base64
+import io
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, wraps
+from html import escape, unescape
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+from PIL import Image
+
+from lib import figures
+from lib.errors import UserError
+from lib.report.records import Records
+from lib.rounding import decimals, number, spread
+
+TEMPLATE = Path(__file__).parent / "template"
+
+
+def in_lab() -> bool:
+    """Whether somebody sits in front of the notebook: JupyterLab sets this variable, papermill does not."""
+    return "JPY_SESSION_NAME" in os.environ
+
+
+class Piece(str):
+    """Markup that a notebook shows."""
+
+    home: Path | None = None  # in JupyterLab the folder of the built page, from which links lead
+
+    def _repr_html_(self) -> str:
+        markup = (
+            re.sub(r'<a href="(?![#/]|\w+:)([^"#]+)([^"]*)">(.*?)</a>', self._from_here, self) if self.home else self
+        )
+        return f'<div class="report">{markup}</div>' if markup.strip() else ""
+
+    def _from_here(self, link: re.Match) -> str:
+        """A link as it must be in a notebook; without its target, which a built report has, only its words."""
+        path, anchor, words = link.groups()
+        target = self.home / unescape(path)
+        return f'<a href="{escape(os.path.relpath(target))}{anchor}">{words}</a>' if target.exists() else words
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} characters of HTML>"
+
+
+def piece(section: Callable[..., str]) -> Callable[..., Piece]:
+    """Makes a function of the records that returns markup one that a notebook shows."""
+
+    @wraps(section)
+    def shown(records: Records, *args) -> Piece:
+        made = Piece(section(records, *args))
+        made.home = records.study.folder if in_lab() else None
+        return made
+
+    return shown
+
+
+@cache
+def parts():
+    """The macros of parts.html.j2."""
+    loader = jinja2.FileSystemLoader(TEMPLATE)
+    return jinja2.Environment(loader=loader, autoescape=True).get_template("parts.html.j2").module
+
+
+# ---- tables --------------------------------------------------------------------------------------
+
+
+class Aligned(str):
+    """The text of a number: in tables it is right-aligned."""
+
+
+def table(head: Sequence[str], rows: Iterable[dict], caption: str = "", note: Any = "") -> Markup:
+    """A table. Args: rows: as `row` makes them; note: a text, or one in pieces as `referred` makes it."""
+    return parts().table(head, list(rows), caption, note)
+
+
+def row(*values: Any, kind: str = "") -> dict:
+    """A table's row of texts, numbers, which are right-aligned, and cells that are ready."""
+    return {"cells": [value if isinstance(value, dict) else _cell(value) for value in values], "kind": kind}
+
+
+def _cell(value: Any) -> dict:
+    return {"text": number(value), "number": isinstance(value, int | float | Aligned)}
+
+
+def spreads(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, tuple[list[Aligned], int]]:
+    """For each column a text for each setting, the mean and deviation over its seeds, and the decimals they share.
+
+    Args:
+        frame: rows of a table of records, whose index says which of them are of one setting.
+    """
+    found = {}
+    for name in names:
+        values = frame[name] if name in frame else pd.Series(None, frame.index, dtype=object)
+        cells = [[value for value in each if pd.notna(value)] for each in values.groupby(level=0, sort=False).agg(list)]
+        shared = decimals(cells)
+        found[name] = [Aligned(spread(cell, shared)) for cell in cells], shared
+    return found
+
+
+# ---- texts with references -----------------------------------------------------------------------
+
+
+def referred(records: Records, text: str, where: str, of: str = "") -> list[dict]:
+    """A text in pieces: `[fig:3]` is a link to that figure, `[num:METRIC RUN]` that run's number, `**word**` strong.
+
+    RUN without its seed stands for all seeds of that setting: their mean and standard deviation. `STUDY/RUN` and
+    `STUDY/3` belong to a study that the evidence names.
+
+    Args:
+        of: the study of the evidence to which runs and figures belong if the text names none; empty: this one.
+
+    Raises:
+        UserError: there is no such figure, run or metric. A run that has no numbers yet gets "–".
+    """
+    found = []
+    for strong, reference, plain in re.findall(r"\*\*([^*]+)\*\*|\[((?:fig|num):[^\]]+)\]|(.[^*\[]*)", text, re.DOTALL):
+        one = {"text": strong or plain, "strong": bool(strong)}
+        if reference:
+            kind, _, name = reference.partition(":")
+            metric, _, name = name.rpartition(" ")
+            study, _, name = name.rpartition("/")
+            args = (records, study or of, name)
+            one = _link(*args) if kind == "fig" else _measured(*args, metric)
+            if not one:
+                what = "figure" if kind == "fig" else "number"
+                raise UserError(f"{records.study.path}: {where}: [{reference}] refers to no {what} of this study")
+        found.append(one)
+    return found
+
+
+def page_of(records: Records, other, anchor: str = "") -> dict:
+    """Where the report of another study stands, seen from this one; nothing if it has none."""
+    there = (records.study.folder.parent / other.name / "index.html").is_file()
+    return {"href": f"../{other.name}/index.html{anchor}"} if there else {}
+
+
+def _link(records: Records, study: str, figure: str) -> dict:
+    one, _ = records.named.get(study, (None, ()))
+    if one is None or figure not in {str(each.number) for each in one.figures}:
+        return {}
+    if not study:
+        return {"text": f"Figure {figure}", "href": f"#fig-{figure}"}
+    return {"text": f"Figure {figure} of that study"} | page_of(records, one, f"#fig-{figure}")
+
+
+def _measured(records: Records, study: str, run: str, metric: str) -> dict:
+    one, found = records.named.get(study, (None, ()))
+    names = {each.name for each in one.runs if run in (each.name, each.setting)} if one else ()
+    chosen = [each for each in found if each["run"] in names]
+    numbers = [{"images_per_second": each.get("images_per_second"), **each["metrics"]} for each in chosen]
+    values = [each[metric] for each in numbers if np.isfinite(each.get(metric) or math.nan)]
+    known = all(metric in {**each.get("absent", {}), **of} for each, of in zip(chosen, numbers, strict=True))
+    return {"text": spread(values)} if names and known else {}
+
+
+# ---- images --------------------------------------------------------------------------------------
+
+
+def picture(image: bytes, form: str, size: tuple[int, int], alt: str, kind: str = "pixels") -> dict:
+    """What parts.html.j2 needs to show an image: a data URL, its size in CSS pixels, its text.
+
+    Args:
+        kind: "pixels" (enlarged by whole pixels) or "chart" (inverted on dark pages).
+    """
+    source = f"data:image/{form};base64,{base64.b64encode(image).decode()}"
+    return {"src": source, "width": size[0], "height": size[1], "alt": alt, "kind": kind}
+
+
+def drawing(figure: figures.Figure, form: str = "svg+xml") -> dict:
+    """A chart: as SVG, or as a PNG of few colours if it has very many points."""
+    if form == "svg+xml":
+        return picture(figure.svg(), form, figure.size, figure.alt, "chart")
+    few = Image.open(io.BytesIO(figure.png())).convert("RGB").quantize(128)
+    return picture(_png(few), "png", figure.size, figure.alt, "chart")
+
+
+def tiles(images: np.ndarray, columns: int, alt: str, width: int = 350) -> dict:
+    """Images side by side, stored pixel by pixel; the browser enlarges them."""
+    canvas = figures.mosaic(images, columns)
+    image = Image.fromarray(canvas if images.shape[-1] == 3 else canvas[..., 0])
+    scale = max(1, round(width / canvas.shape[1]))
+    return picture(_png(image), "png", (canvas.shape[1] * scale, canvas.shape[0] * scale), alt)
+
+
+def frames(grids: np.ndarray, alt: str) -> dict:
+    """Galleries [E, N, H, W, C] side by side, all of the same width.
+
+    Grey images are stored as they are. Colour images are stored at twice the size as WebP, which keeps less detail of
+    colour than of brightness: half the bytes.
+    """
+    strip = np.concatenate(
+        [np.pad(figures.mosaic(one, 6), ((0, 1), (0, 1), (0, 0)), constant_values=255) for one in grids], axis=1
+    )
+    height, width = strip.shape[:2]
+    if grids.shape[-1] == 1:
+        return picture(_png(Image.fromarray(strip[..., 0])), "png", (width, height), alt)
+    file = io.BytesIO()
+    Image.fromarray(strip.repeat(2, axis=0).repeat(2, axis=1)).save(file, "WEBP", quality=85, method=4)
+    return picture(file.getvalue(), "webp", (width, height), alt)
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return file.getvalue()

@@ -1,0 +1,119 @@
+"""The write-up's claims, tested: an overview, then each claim with its numbers, rule and verdict."""
+
+from collections.abc import Sequence
+
+from lib.report import claims
+from lib.report.pieces import Aligned, page_of, parts, piece, referred, row, table
+from lib.report.records import Records
+from lib.report.words import classifier, listed
+from lib.rounding import decimals, spread
+
+YES_OR_NO = {"holds": "yes", "fails": "no", "open": "open"}
+HEAD = ("comparison", "number", "before", "after", "needed", "seeds", "epochs", "holds")
+
+
+@piece
+def conclusion(records: Records) -> str:
+    """The verdicts on all claims, what they rest on, and what the studies of the evidence found."""
+    lossy = any(one.reencoded for one in records.verdicts)
+    rows = [
+        row(one.claim.number, one.claim.text, one.word, one.points_to or "–", *[one.reencoded or "–"] * lossy)
+        for one in records.verdicts
+    ]
+    head = ("no.", "claim", "verdict", "numbers point to", *["partly based on"] * lossy)
+    tested = [(other, found) for other, found in records.evidence if found]
+    markup = table(head, rows, claims.tally(records.verdicts), _note(records, tested))
+    markup += parts().claims([_claim(records, one) for one in records.verdicts])
+    for other, _ in tested:
+        where = f" of {other.name}"
+        texts = [
+            referred(records, text, f"findings[{index}]{where}", other.name)
+            for index, text in enumerate(other.findings)
+        ]
+        markup += parts().found_by(other.name, _named(records, other), texts) if texts else ""
+    return markup
+
+
+def _note(records: Records, tested: Sequence) -> list[dict]:
+    note = [{"text": classifier(records.done)}]
+    for other, found in tested:
+        note += [{"text": f" Also tested on {len(found)} runs of "}, _named(records, other)]
+        note += [{"text": f", with these numbers of epochs: {_lengths(found)}."}]
+    return note + [{"text": " If runs have different lengths, those with the most seeds count."}] * bool(tested)
+
+
+def _named(records: Records, other) -> dict:
+    return {"text": f"“{other.title}”", **page_of(records, other)}
+
+
+def _lengths(results: Sequence[dict]) -> str:
+    """How many epochs the runs had: 'vae_mnist 50; gan_mnist 4 and 10'."""
+    found: dict[str, set[int]] = {}
+    for one in results:
+        found.setdefault(one["notebook"], set()).add(one["settings"]["epochs"])
+    return "; ".join(f"{name} {listed(sorted(epochs))}" for name, epochs in found.items())
+
+
+def _claim(records: Records, one: claims.Verdict) -> dict:
+    points = f"the numbers point to “{one.points_to}”" if one.points_to else ""
+    on = f"partly based on {one.reencoded}" if one.reencoded else ""
+    why = "; ".join(part for part in (one.why, points, on) if part)
+    sides: dict[claims.Measure, list[list[float]]] = {}
+    for outcome in one.outcomes:
+        sides.setdefault(outcome.test.measure, []).extend([outcome.before, outcome.after])
+    places = {measure: decimals(cells) for measure, cells in sides.items()}
+    return {
+        "claim": one.claim,
+        "word": one.word,
+        "kind": one.word.replace(" ", "-"),
+        "why": f"{why[:1].upper()}{why[1:]}.",
+        "seen": shown_in(records, one),
+        "head": HEAD,
+        "rows": [_outcome(outcome, places[outcome.test.measure]) for outcome in one.outcomes],
+    }
+
+
+def shown_in(records: Records, verdict: claims.Verdict) -> list[dict]:
+    """Links to the figures that show what a claim's tests compare, if both sides have runs here.
+
+    A figure counts only if it is of a kind in which the compared number can be seen: no table of layers. Figures that
+    show both sides of a comparison are preferred. A speed is in no figure, but in the budget.
+    """
+    numbers, budget = set(), False
+    for test in (outcome.test for outcome in verdict.outcomes):
+        results = [one.result for one in records.done]
+        sides = [claims.chosen(results, side) for side in (test.before, test.after) if side]
+        compared = {one["settings"].get(test.rising) for side in sides for one in side}
+        if all(sides) and not (test.rising and len(compared) < 2):
+            budget |= "budget" in test.measure.shown_by
+            shown = [_figures_of(records, side, test.measure.shown_by) for side in sides]
+            numbers |= set.intersection(*shown) or set.union(*shown)
+    links = [referred(records, f"[fig:{number}]", "")[0] for number in sorted(numbers)]
+    links += [{"text": "Budget", "href": "#budget"}] * budget
+    return [part for link in links for part in ({"text": ", "}, link)][1:]
+
+
+def _figures_of(records: Records, results: Sequence[dict], kinds: Sequence[str]) -> set[int]:
+    """The numbers of the figures of some kinds that show any of these runs."""
+    shown = [each for one in results for each in records.seen.get(one["run"], {}).items()]
+    return {number for number, its in shown if not set(its).isdisjoint(kinds)}
+
+
+def _outcome(one: claims.Outcome, shared: int) -> dict:
+    """One comparison's row. Args: shared: the decimals of the claim's values of this kind."""
+    test, decided = one.test, "open" if one.hindrance else one.decided
+    points = YES_OR_NO[one.points_to]
+    holds = f"open, points to {points}" if decided == "open" != one.points_to else YES_OR_NO[decided]
+    epochs = " → ".join(dict.fromkeys(listed(side) for side in one.epochs))
+    sides = [Aligned(spread(side, shared) if side else "") for side in (one.before, one.after)]
+    what = test.measure.label + ", of pixels" * (one.metric == "frechet_pixels")
+    return row(_compared(test), what, *sides, test.needed, one.seeds, epochs, holds)
+
+
+def _compared(test: claims.Test) -> str:
+    """What a test compares: 'vae_mnist, width 512: latent_dim 2 → 10'."""
+    changes = {name: value for name, value in test.before.items() if test.after and test.after[name] != value}
+    steps = {name: f"{value} → {test.after[name]}" if name in changes else value for name, value in test.before.items()}
+    texts = [str(value) if name == "notebook" else f"{name} {value}" for name, value in steps.items()]
+    texts += [f"{test.rising}: fewer → more"] if test.rising else []
+    return ", ".join(sorted(texts, key=lambda text: "→" in text))

@@ -1,0 +1,137 @@
+"""Groups of runs, and what is said of them in words: computed from the runs, the same in every section."""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from lib.report import claims
+from lib.report.records import Record, Records
+from lib.rounding import number
+
+ALWAYS = ("latent_dim", "width", "seed", "network", "epochs", "batch_size", "learning_rate")  # settings in tables
+SCHEDULES = {"constant": "", "linear": " decreasing to 0", "burda": " decreasing as in Burda et al. (2016)"}
+
+
+# ---- groups of runs ------------------------------------------------------------------------------
+
+
+def finished(group: Iterable[Record]) -> list[Record]:
+    return [one for one in group if one.result]
+
+
+def by_setting(group: Iterable[Record]) -> list[list[Record]]:
+    """Groups of runs that differ only in the seed, in the order of their first runs."""
+    found: dict[Any, list[Record]] = {}
+    for one in group:
+        found.setdefault(one.setting, []).append(one)
+    return list(found.values())
+
+
+def values_of(group: Iterable[Record], metric: str) -> list[float]:
+    return [one.metrics[metric] for one in group if metric in one.metrics]
+
+
+def differing(group: list[Record]) -> list[str]:
+    """Those of the settings shown in tables that are not the same in all runs."""
+    return [name for name in ALWAYS if len({getattr(one.settings, name) for one in group}) > 1]
+
+
+def differences(one: Record, others: Iterable[Record]) -> list[str]:
+    """How a run differs from others of its notebook, apart from latent dimension, width and seed: ['network conv']."""
+    group = [other for other in others if other.settings.notebook == one.settings.notebook]
+    names = [name for name in differing(group) if name not in ("latent_dim", "width", "seed")]
+    return [f"{name} {getattr(one.settings, name)}" for name in names]
+
+
+def grids(done: Iterable[Record]) -> list[dict[tuple[int, int], list[Record]]]:
+    """Full grids over latent_dim and width with two or more values of each: the runs of each pair, one per seed.
+
+    The runs of one grid differ only in these two settings and the seed.
+    """
+    found: dict[Any, dict[tuple[int, int], list[Record]]] = {}
+    for one in done:
+        rest = one.setting.model_copy(update={"latent_dim": 1, "width": 1})
+        pair = (one.settings.latent_dim, one.settings.width)
+        found.setdefault(rest, {}).setdefault(pair, []).append(one)
+    sides = {rest: [len(set(side)) for side in zip(*cells, strict=True)] for rest, cells in found.items()}
+    return [cells for rest, cells in found.items() if min(sides[rest]) > 1 and len(cells) == math.prod(sides[rest])]
+
+
+def headlines(group: list[Record]) -> list[str]:
+    """The few numbers below a figure: the model's own, sharpness and the Fréchet distance."""
+    quality = next((name for name in claims.QUALITY if values_of(group, name)), "")
+    return [name for name in (group[0].description.headline, "sharpness", quality) if values_of(group, name)]
+
+
+# ---- in words ------------------------------------------------------------------------------------
+
+
+def listed(values: Iterable[Any]) -> str:
+    """Distinct values in words: '2, 10 and 20'."""
+    *first, last = [value if isinstance(value, str) else f"{value:g}" for value in dict.fromkeys(values)] or [""]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def slug(text: str) -> str:
+    """A text as an id: letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "section"
+
+
+def beyond(one: Record) -> str:
+    """What a run's name says beyond the settings that have columns of their own: 'epochs4', or nothing."""
+    return one.name.partition(f"-seed{one.settings.seed}")[2].removeprefix("-")
+
+
+def title_of(one: Record) -> str:
+    """A run as a list names it: 'VAE on MNIST · 2 latents, width 512, seed 0'."""
+    settings = one.settings
+    words = f"{one.title} on {one.data} · {settings.latent_dim} latents, width {settings.width}, seed {settings.seed}"
+    return " · ".join(filter(None, (words, beyond(one))))
+
+
+def about(group: list[Record]) -> str:
+    """The model, the dataset and the settings behind a figure, in words."""
+    settings = [one.settings for one in group]
+    values = {name: listed(getattr(one, name) for one in settings) for name in ("latent_dim", "width")}
+    values["seed"] = listed(sorted(one.seed for one in settings))
+    shown = ", ".join(f"{name} {value}" for name, value in values.items())
+    first = next(iter(finished(group)), group[0])
+    return f"{first.title} on {first.provenance}; {shown}; {listed(one.epochs for one in settings)} epochs."
+
+
+def counted(group: list[Record]) -> str:
+    """The number of settings and runs, in words."""
+    settings, count = len(by_setting(group)), len(group)
+    of = f"{settings} setting{'s' * (settings > 1)}, " if settings < count else ""
+    return f"{of}{count} run{'s' * (count > 1)}"
+
+
+def learning_rate(one: Record) -> str:
+    return f"{one.description.optimizer} {one.settings.learning_rate:g}{SCHEDULES[one.settings.schedule]}"
+
+
+def classifier(group: list[Record]) -> str:
+    """How accurate the classifier behind the runs' numbers is."""
+    cards = {one.data: one.result["scorecard"] for one in finished(group) if "scorecard" in one.result}
+    texts = [
+        f"{100 * card['classifier_accuracy']:.1f} % of {number(card['classifier_test_n'])} test images of {data}"
+        for data, card in cards.items()
+        if card.get("classifier_accuracy") is not None
+    ]
+    return f"The classifier behind the numbers recognises {listed(texts)} correctly." if texts else ""
+
+
+def missing(records: Records, group: Sequence[Record], names: Sequence[str]) -> list[str]:
+    """Why some runs of a table lack some of its numbers: a sentence for each reason."""
+    lacking: dict[str, tuple[dict, dict]] = {}
+    for one in group:
+        for name in names:
+            if why := one.absent.get(name):
+                metrics, runs_of = lacking.setdefault(why, ({}, {}))
+                metrics[records.short(name)] = runs_of[one.name] = None
+    every = {one.name for one in finished(group)}
+    return [
+        f"No {listed(metrics)}{'' if every == {*runs_of} else f' for {listed(runs_of)}'}: {why}."
+        for why, (metrics, runs_of) in lacking.items()
+    ]
