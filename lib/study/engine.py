@@ -17,7 +17,7 @@ from typing import NamedTuple
 import psutil
 import yaml
 
-from lib import data, locks, ownership, runs, states
+from lib import data, locks, models, ownership, runs, states
 from lib.errors import UserError
 from lib.files import write_aside
 from lib.notebooks import find
@@ -28,15 +28,6 @@ from lib.study.progress import Cost, Progress
 GIB_PER_RUN = 3.0  # what a kernel with TensorFlow and a dataset may take at its peak (a VAE's evaluation on CIFAR-10)
 START_SECONDS = 18.0  # of a run: kernel, imports, first step, evaluation, on one core
 SCORE_SECONDS = 15.0  # of a run's numbers alone
-# Training images a second on one core, from measured ones with the default settings, for the estimate shown beforehand.
-IMAGES_PER_SECOND = {
-    "vae_mnist": 35_000,
-    "vae_cifar10": 5_000,
-    "gan_mnist": 6_500,
-    "gan_cifar10": 2_200,
-    "wgan_mnist": 7_000,
-    "wgan_cifar10": 2_100,
-}
 CONV_FACTOR = 6.0  # between 3 (VAE, CIFAR-10) and 9 (WGAN, MNIST)
 STEP_SECONDS = 0.004  # of a step, whatever its size, and not in the above: small batches take longer
 MEMORY_SHARE = 0.9  # of the machine's memory, that all runs together may hold
@@ -93,9 +84,10 @@ def workers_and_threads(count: int, workers: int | None) -> tuple[int, int]:
 def estimate(run: PlannedRun, threads: int) -> Cost:
     """What a run is likely to take; within about a factor of two, on a machine like the one measured."""
     settings = run.settings
-    images = data.header(settings.dataset)[0] * settings.epochs
+    count, shape = data.header(settings.dataset)
+    images = count * settings.epochs
     factor = CONV_FACTOR if settings.network == "conv" else 1.0
-    speed = IMAGES_PER_SECOND.get(settings.notebook, min(IMAGES_PER_SECOND.values()))
+    speed = models.of(find(settings.notebook)).images_per_second[shape[-1] == 3]
     return Cost(factor * images / (speed * threads**0.7) + STEP_SECONDS * images / settings.batch_size, START_SECONDS)
 
 
