@@ -24,8 +24,8 @@ import yaml
 
 from lib import data, keys, locks, ownership, states
 from lib.errors import UserError
-from lib.files import aside, cached, write_aside  # noqa: F401
-from lib.notebooks import NOTEBOOK_DIR, ROOT  # noqa: F401
+from lib.files import aside, write_aside
+from lib.notebooks import ROOT
 from lib.ownership import CHECKPOINT, ERROR, PROGRESS, partial_of
 from lib.provenance import Made, networks_digest, unlike
 from lib.settings import Settings, check_images, parameters

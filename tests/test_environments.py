@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from lib import data, keys, models, runs, training
+from lib.notebooks import NOTEBOOK_DIR
 from lib.study import kernel, plan
 
 SCRIPT = Path(sys.executable).with_name("latent-report")
@@ -93,7 +94,7 @@ def test_the_command_from_a_folder_with_another_lib(words, on_the_path, elsewher
 
 
 def test_every_notebook_finds_our_lib_first(elsewhere):
-    for path in sorted(runs.NOTEBOOK_DIR.glob("*.ipynb")):
+    for path in sorted(NOTEBOOK_DIR.glob("*.ipynb")):
         cells = keys.code_cells(json.loads(path.read_text(encoding="utf-8")))
         lines = "".join("".join(cell["source"]) + "\n" for cell in cells).splitlines()
         first = next(line for line in lines if "import" in line and " lib" in line)

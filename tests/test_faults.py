@@ -25,6 +25,7 @@ import synthetic
 
 from lib import locks, runs, states
 from lib.errors import UserError
+from lib.notebooks import NOTEBOOK_DIR
 from lib.ownership import RUN_FILES
 from lib.report import page as report
 from lib.study import kernel, plan
@@ -358,7 +359,7 @@ def test_a_run_at_work_is_not_disturbed_and_is_taken_over_when_its_command_is_ki
     process = started("run", path, "--out", folder, "--no-report", environment=often)
     (run,) = plan.read(str(path), out=str(folder)).runs
     until(lambda: states.progress(run.folder).get("epoch", 0) > 1, process)
-    plain = [sys.executable, "-m", "papermill", str(runs.NOTEBOOK_DIR / "gan_mnist.ipynb"), os.devnull, "-p"]
+    plain = [sys.executable, "-m", "papermill", str(NOTEBOOK_DIR / "gan_mnist.ipynb"), os.devnull, "-p"]
     plain += ["dataset", str(npz()), "-p", "output_dir", str(run.folder), "-p", "batch_size", "16"]
     third = subprocess.run(plain, capture_output=True, text=True, timeout=200, cwd=tmp_path)
     assert third.returncode != 0

@@ -11,6 +11,7 @@ import synthetic
 from lib import locks, notebooks, ownership, runs, states
 from lib.__main__ import main
 from lib.errors import UserError
+from lib.notebooks import NOTEBOOK_DIR
 from lib.study import engine, plan
 
 
@@ -261,7 +262,7 @@ def test_export_overwrites_only_its_own(name, one, study, tmp_path, capsys):
 
 def test_plain_papermill_refuses_before_training(tmp_path):
     foreign(tmp_path / "thesis")
-    notebook = str(runs.NOTEBOOK_DIR / "vae_mnist.ipynb")
+    notebook = str(NOTEBOOK_DIR / "vae_mnist.ipynb")
     words = [sys.executable, "-m", "papermill", "--no-progress-bar", notebook, "out.ipynb", "-p", "dataset", "digits"]
     done = subprocess.run([*words, "-p", "output_dir", "thesis"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1

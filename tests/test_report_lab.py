@@ -6,7 +6,7 @@ import pytest
 import synthetic
 from labs import opened, run, serving, without_errors
 
-from lib import runs
+from lib.notebooks import NOTEBOOK_DIR
 from lib.study import plan
 
 STUDY = """
@@ -50,7 +50,7 @@ def page(browser, tmp_path_factory):
     study = plan.read(str(folder / "small.yaml"), out=str(folder / "out"))
     synthetic.finish(study)
     (study.folder / "index.html").write_text("<p>the built page</p>")
-    notebook = json.loads((runs.NOTEBOOK_DIR / "report.ipynb").read_text(encoding="utf-8"))
+    notebook = json.loads((NOTEBOOK_DIR / "report.ipynb").read_text(encoding="utf-8"))
     (cell,) = [cell for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", ())]
     cell["source"] = f"study, out, overrides = {str(study.path)!r}, {str(study.folder)!r}, {{}}"
     (folder / "notebooks").mkdir()

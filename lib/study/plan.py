@@ -19,6 +19,7 @@ from typing import Any
 from lib import data, keys, models, runs
 from lib.errors import UserError, nearest, short
 from lib.models.description import FAMILIES
+from lib.notebooks import NOTEBOOK_DIR
 from lib.notebooks import find as find_notebook
 from lib.settings import Settings, check, check_images, parameters
 from lib.study import file, found
@@ -207,7 +208,7 @@ def _notebooks(study: StudyFile, overrides: dict) -> dict[str, Settings]:
         if (other := named.setdefault(Path(notebook).stem, notebook)) != notebook:
             raise UserError(f"notebooks: {other} and {notebook} have the same name: rename one")
         # A kernel works in another folder, where a name alone would lead nowhere.
-        if not notebook.endswith(".ipynb") and runs.NOTEBOOK_DIR not in find_notebook(notebook).parents:
+        if not notebook.endswith(".ipynb") and NOTEBOOK_DIR not in find_notebook(notebook).parents:
             raise UserError(f"notebooks: {notebook}: one of your own is named by its path: {notebook}.ipynb")
     own = {name: check(parameters(name) | {"output_dir": ""}, f"notebooks.{name}") for name in study.notebooks}
     everywhere = {name for one in own.values() for name in type(one).model_fields} - {"notebook", "output_dir"}
