@@ -91,19 +91,20 @@ def _command(commands, name: str, function, words: str) -> argparse.ArgumentPars
 
 def _engine(command: argparse.ArgumentParser) -> None:
     """The options of the commands that execute runs."""
-    add = command.add_argument
-    each = "how many runs are made at a time (default: one per core, if memory allows)"
-    add("--workers", type=_number(1), metavar="N", help=each)
-    add("--scheduler", metavar="ADDRESS", help="use the Dask cluster at tcp://HOST:PORT instead of this machine")
-    share = "only the I-th of N shares of the runs, from 0 to N-1: for SLURM's arrays and Kubernetes' indexed jobs"
-    add("--only", type=_share, metavar="I/N", help=share)
-    limit = "limit for each run, such as 90s, 30m or 12h (default: 24h); a run that exceeds it keeps its checkpoint"
-    add("--time-limit", type=_duration, default=24 * 3600.0, metavar="TIME", help=limit)
-    limit = "limit for the processes of each run, 0 for none (default: nine tenths of the machine's memory divided by "
-    limit += "the number of workers, but at least 3)"
-    add("--memory-limit", type=_gib, metavar="GIB", help=limit)
-    again = "how often a run is tried again if its worker process dies (default: 2)"
-    add("--retries", type=_number(0), default=2, metavar="N", help=again)
+
+    def add(name: str, value: str, kind, words: str) -> None:
+        command.add_argument(f"--{name}", type=kind, metavar=value, help=words)
+
+    add("workers", "N", _number(1), "how many runs are made at a time (default: one per core, if memory allows)")
+    add("scheduler", "ADDRESS", str, "use the Dask cluster at tcp://HOST:PORT instead of this machine")
+    words = "only the I-th of N shares of the runs, from 0 to N-1: for SLURM's arrays and Kubernetes' indexed jobs"
+    add("only", "I/N", _share, words)
+    words = "limit for each run, such as 90s, 30m or 12h (default: 24h); a run that exceeds it keeps its checkpoint"
+    add("time-limit", "TIME", _duration, words)
+    words = "limit for the processes of each run, 0 for none (default: nine tenths of the machine's memory divided by "
+    add("memory-limit", "GIB", _gib, words + "the number of workers, but at least 3)")
+    add("retries", "N", _number(0), "how often a run is tried again if its worker process dies (default: 2)")
+    command.set_defaults(time_limit=24 * 3600.0, retries=2)
 
 
 def _expected(what: str, found: str) -> argparse.ArgumentTypeError:
@@ -158,15 +159,6 @@ def _study(options, check_data: bool = True):
     return study
 
 
-def _fetch(study) -> None:
-    """Downloads the study's datasets that are not there yet."""
-    from lib import data
-
-    for dataset in dict.fromkeys(run.settings.dataset for run in study.runs):
-        if dataset in data.SOURCES:
-            data.fetch(dataset)
-
-
 def _check_folders(study) -> None:
     """Makes sure, before anything is started, that nothing of a user's is in the way of the study's files."""
     from lib import ownership
@@ -177,7 +169,7 @@ def _check_folders(study) -> None:
 
 
 def _run(options) -> int:
-    from lib import runs
+    from lib import data, runs
     from lib.errors import UserError
     from lib.study import engine
 
@@ -187,11 +179,12 @@ def _run(options) -> int:
             f"{options.study}: nothing to run: this folder has finished runs, but no study file; "
             "`latent-report report` shows them"
         )
-    if not options.dry_run:
-        _fetch(study)
     _check_folders(study)
     if not options.dry_run:
         engine.prepare(study)
+        for dataset in dict.fromkeys(run.settings.dataset for run in study.runs):
+            if dataset in data.SOURCES:
+                data.fetch(dataset)  # a no-op when it is there
     mine = engine.share(study.runs, options.only)
     states = engine.states_of(study)
     todo = [run for run in mine if options.force or states[run.name][0] != "done"]
@@ -281,10 +274,10 @@ def _build(study, options, only_new: bool = False) -> int:
     from lib.report import freshness
     from lib.study import engine
 
+    key = {**freshness.key(study), "assets": options.assets}
     try:
         engine.prepare(study)
         with locks.waiting(study.folder / ".lock"):  # for another command that builds it
-            key = {**freshness.key(study), "assets": options.assets}
             if only_new and freshness.built(study) == key:
                 print(f"report: {study.folder / 'index.html'}, unchanged")
                 return 0
