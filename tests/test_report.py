@@ -12,6 +12,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 
+import nbformat
 import numpy as np
 import pytest
 import synthetic
@@ -43,6 +44,9 @@ figures:
   - {{number: 3, section: Of its own, kind: [loss], runs: [{{wgan_cifar10: {{latent_dim: 2}}}}]}}
 """
 FAILED = "gan_mnist-latent_dim3-width8-seed0"
+
+
+OURS = nbformat.v4.new_notebook(cells=[nbformat.v4.new_raw_cell("records.of(study, out, overrides)")])  # to be replaced
 
 
 class Tags(HTMLParser):
@@ -109,7 +113,7 @@ def test_a_failed_run_leaves_a_visible_gap(page):
 
 
 def test_strict_builds_and_then_complains(study, page, monkeypatch):
-    monkeypatch.setattr(report, "execute", lambda *_: report.nbformat.v4.new_notebook())
+    monkeypatch.setattr(report, "execute", lambda *_: OURS)
     monkeypatch.setattr(report, "checked", lambda *_: None)
     with pytest.raises(report.IncompleteError, match=FAILED) as error:
         report.build(study, strict=True)
@@ -215,7 +219,7 @@ def test_only_images_of_an_earlier_page_are_removed_from_assets(study, page, tmp
 
 
 def test_building_a_report_leaves_other_files_in_assets(study, page, monkeypatch):
-    monkeypatch.setattr(report, "execute", lambda *_: report.nbformat.v4.new_notebook())
+    monkeypatch.setattr(report, "execute", lambda *_: OURS)
     monkeypatch.setattr(report, "checked", lambda *_: None)
     folder = study.folder / "assets"
     report.with_assets(f'<img src="data:image/png;base64,{"A" * 4000}">', folder)
@@ -676,11 +680,11 @@ def test_homework_has_seventeen_figures(tmp_path, monkeypatch):
 
 
 def test_rendering_makes_html_in_markdown_visible_text():
-    notebook = report.nbformat.v4.new_notebook()
+    notebook = nbformat.v4.new_notebook()
     source = (
         f"# Title {EVIL}\n\n{EVIL}\n\n[x](javascript:alert(3)) $x^2$ [y](other.ipynb) ![z](https://example.org/z.png)"
     )
-    notebook.cells = [report.nbformat.v4.new_markdown_cell(source)]
+    notebook.cells = [nbformat.v4.new_markdown_cell(source)]
     markup = render(notebook, "t")
     tags = Tags(markup).tags
     assert [attrs for tag, attrs in tags if tag == "script"] == [{}, {}]  # the page's own
