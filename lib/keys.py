@@ -26,7 +26,10 @@ NOT_FOLLOWED = ("describe", "of", "UserError")  # they choose and speak, and com
 
 def source_digest(source: str) -> str:
     """sha256 of Python source by its syntax tree, without comments and docstrings: only what runs counts."""
-    return _digest(ast.parse(source))
+    try:
+        return _digest(ast.parse(source))
+    except SyntaxError:  # IPython's own commands are no Python
+        return hashlib.sha256(source.encode()).hexdigest()
 
 
 def _digest(tree: ast.AST) -> str:
@@ -59,11 +62,15 @@ def _definitions(places: tuple[str, ...]) -> dict[str, tuple[str, frozenset[str]
     found = {}
     for path in (path for place in places for path in sorted((ROOT / "lib").glob(f"{place}.py"))):
         for name, node in _defined(path.read_text(encoding="utf-8")):
-            nodes = list(ast.walk(node))
-            used = {each.id for each in nodes if isinstance(each, ast.Name)}
-            used |= {each.attr for each in nodes if isinstance(each, ast.Attribute)}
-            found[name] = (_digest(node)[:16], frozenset(used))
+            used = _used(node)  # before the digest, which takes docstrings away
+            found[name] = (_digest(node)[:16], used)
     return found
+
+
+def _used(tree: ast.AST) -> frozenset[str]:
+    nodes = list(ast.walk(tree))
+    names = {each.id for each in nodes if isinstance(each, ast.Name)}
+    return frozenset(names | {each.attr for each in nodes if isinstance(each, ast.Attribute)})
 
 
 @cache
@@ -92,7 +99,9 @@ def every_source() -> dict[str, str]:
 
 
 def _of_model(notebook: str) -> tuple[str, ...]:
-    return tuple(kind.__name__ for kind in models.of(notebook).__mro__)
+    """The names of a model's classes, and those that the notebook's cell uses."""
+    kind = models.of(notebook)
+    return (*(each.__name__ for each in kind.__mro__), *sorted(_used(ast.parse(kind.source))))
 
 
 def training_sources(notebook: str) -> dict[str, str]:
@@ -116,12 +125,14 @@ def training_key(settings: Settings, fingerprint: str) -> dict:
         fingerprint: of the dataset, as `data.fingerprint` gives it.
 
     Returns:
-        Parts by name, so that a difference can be named: settings, data, notebook, definitions, package versions.
+        Parts by name, so that a difference can be named: settings, data, notebook, the cell that defines the model,
+        definitions, package versions.
     """
     return {
         "settings": settings.model_dump(exclude={"output_dir", "dataset", *settings.evaluation_only}),
         "data": fingerprint,
         "notebook": notebook_digest(settings.notebook),
+        "model": source_digest(models.of(settings.notebook).source),  # `training.train` puts in what it has trained
         "sources": training_sources(settings.notebook),
         "versions": versions(),
     }
@@ -147,14 +158,14 @@ def difference(old: dict, new: dict, prefix: str = "") -> str:
             if found := difference(before, after, f"{prefix}{name}."):
                 return found
         elif before != after:
-            digests = prefix.endswith("sources.") or name == "notebook" or {len(str(before)), len(str(after))} == {64}
+            digests = prefix.endswith("sources.") or 64 in (len(str(before)), len(str(after)))
             return f"{prefix}{name} changed" if digests else f"{prefix}{name}: {before} -> {after}"
     return ""
 
 
 @cache  # of a process: one command sees one state of the sources
 def notebook_digest(notebook: str) -> str:
-    """source_digest of a notebook's code cells but for its parameters."""
+    """source_digest of a notebook's code cells but for its parameters and its model."""
     cells = notebooks.code_cells(notebooks.read(find(notebook)))
-    cells = [cell for cell in cells if "parameters" not in cell["metadata"].get("tags", ())]
+    cells = [cell for cell in cells if not {"parameters", "model"} & {*cell["metadata"].get("tags", ())}]
     return source_digest("\n".join("".join(cell["source"]) for cell in cells))

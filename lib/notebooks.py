@@ -56,9 +56,15 @@ def code_cells(notebook: dict) -> list[dict]:
 
 
 def tagged(path: Path, tag: str) -> str:
-    """The code of a notebook's cells with this tag; "" if there is none."""
+    """The code of the notebook's cell with this tag; "" if there is none.
+
+    Raises:
+        UserError: there are several.
+    """
     cells = [cell for cell in code_cells(read(path)) if tag in cell["metadata"].get("tags", ())]
-    return "\n".join("".join(cell["source"]) for cell in cells)
+    if len(cells) > 1:
+        raise UserError(f"{path}: {len(cells)} cells are tagged {tag!r}; expected one")
+    return "".join("".join(cell["source"]) for cell in cells)
 
 
 @lru_cache(maxsize=64)

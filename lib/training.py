@@ -3,6 +3,7 @@
 import math
 import time
 
+from lib import keys
 from lib.backend import keras, tf, untuned
 from lib.errors import UserError
 from lib.provenance import BUILD_AGAIN, Made, check_built, networks_digest
@@ -90,12 +91,13 @@ def train(model, dataset, settings, callbacks=(), checkpoint=None) -> dict[str, 
 
     Raises:
         NonFiniteLossError: some loss became NaN or infinite; says which, where, and with what settings.
-        UserError: the model was built with other settings, or has been trained already; or the checkpoint's run was
-            opened with other settings or data. Then a notebook's cells were not all run again.
+        UserError: the model was built with other settings or by other code, or has been trained already; or the
+            checkpoint's run was opened with other settings or data. Then a notebook's cells were not all run again.
     """
     _check_fresh(model, dataset, settings)
     if checkpoint:
         checkpoint.run.check(settings, dataset)
+        checkpoint.run.key["model"] = keys.source_digest(model.source)  # its cell may have been changed, and not saved
     x_train, x_validation = model.begin(dataset.x_train, dataset.x_validation)
     epoch = tf.Variable(0, dtype=tf.int64)
     model.prepare()
@@ -125,6 +127,8 @@ def train(model, dataset, settings, callbacks=(), checkpoint=None) -> dict[str, 
 def _check_fresh(model, dataset, settings) -> None:
     """Raises UserError unless the model is one of these settings and this dataset, as `models.build` has left it."""
     check_built(model, settings)
+    if model.outdated:
+        raise UserError(f"{type(model).__name__} has been changed since this model was built: {BUILD_AGAIN}")
     if networks_digest(model.networks) != model.drawn:
         raise UserError(f"this model has been trained already and would be trained further: {BUILD_AGAIN}")
     if model.image_shape != (found := dataset.x_train.shape[1:]):

@@ -8,17 +8,20 @@ import numpy as np
 import pytest
 from conftest import images
 
-from lib import data, estimates, evaluation, figures, models, networks
-from lib.runs import NOTEBOOK_DIR
-from lib.settings import UserError
+from lib import data, figures
+from lib.errors import UserError
+from lib.models import gan, layers
+from lib.notebooks import NOTEBOOK_DIR
+from lib.scores import estimates
+from lib.scores.card import Scorecard
 
 NAMES = {
+    "Scorecard": Scorecard,
     "data": data,
     "estimates": estimates,
-    "evaluation": evaluation,
     "figures": figures,
-    "models": models,
-    "networks": networks,
+    "gan": gan,
+    "layers": layers,
     "np": np,
     "SimpleNamespace": SimpleNamespace,
     "UserError": UserError,
@@ -83,9 +86,8 @@ def labelled(y_train):
     )
 
 
-def test_axes_of_the_damage_charts_show_the_whole_range(monkeypatch):
-    monkeypatch.setattr(evaluation, "Scorecard", Card)
-    drawn = run("Scorecard(images)", space(labelled(np.arange(100) % 10)))
+def test_axes_of_the_damage_charts_show_the_whole_range():
+    drawn = run("Scorecard(images)", space(labelled(np.arange(100) % 10)) | {"Scorecard": Card})
     limits = {axes.get_title(loc="left"): axes.get_ylim() for axes in drawn.axes}
     assert {limits[name] for name in ("precision", "recall", "confidence")} == {(0, 1)}
     assert limits["ndb"] == (0, 7)
@@ -94,9 +96,8 @@ def test_axes_of_the_damage_charts_show_the_whole_range(monkeypatch):
     assert limits["frechet"][1] >= 8
 
 
-def test_classes_are_removed_one_by_one_whatever_their_numbers(monkeypatch):
-    monkeypatch.setattr(evaluation, "Scorecard", Card)
-    known = space(labelled(np.repeat([3, 70, 400, 900], 25)))
+def test_classes_are_removed_one_by_one_whatever_their_numbers():
+    known = space(labelled(np.repeat([3, 70, 400, 900], 25))) | {"Scorecard": Card}
     run("Scorecard(images)", known)
     drawn = run("classes removed", known)
     assert [len(each) for each in known["left"]] == [100, 75, 50]

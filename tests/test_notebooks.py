@@ -8,26 +8,31 @@ import sys
 
 import pytest
 
-from lib import keys, runs
-from lib.settings import NOTEBOOKS, SETTINGS_OF
+from lib import models, runs
+from lib.models import VAE, gan, layers
+from lib.notebooks import NOTEBOOK_DIR, NOTEBOOKS, ROOT, code_cells, find
+from lib.notebooks import parameters as written
+from lib.widgets import source
 
+EXAMPLES = ("beta_vae_mnist", "lsgan_mnist")
+FIRST = ["notebook", "dataset", "latent_dim", "width", "network", "epochs", "learning_rate", "seed"]
 PAPERMILL = [sys.executable, "-m", "papermill", "--no-progress-bar"]
 TINY = ("epochs", "1", "width", "8", "batch_size", "16", "latent_dim", "2", "validation", "50")
 
 
 def cells(notebook):
-    return json.loads((runs.NOTEBOOK_DIR / f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
+    return json.loads(find(notebook).read_text(encoding="utf-8"))["cells"]
 
 
 def sources(notebook, with_parameters=False):
     return [
         "".join(cell["source"])
-        for cell in keys.code_cells({"cells": cells(notebook)})
+        for cell in code_cells({"cells": cells(notebook)})
         if with_parameters or "parameters" not in cell["metadata"].get("tags", ())
     ]
 
 
-ALL = sorted(path.stem for path in runs.NOTEBOOK_DIR.glob("*.ipynb"))
+ALL = sorted(path.stem for path in (*NOTEBOOK_DIR.glob("*.ipynb"), *NOTEBOOK_DIR.glob("examples/*.ipynb")))
 
 
 @pytest.mark.parametrize("notebook", ALL)
@@ -36,21 +41,72 @@ def test_committed_without_outputs(notebook):
     assert not any(cell["outputs"] or cell["execution_count"] for cell in code)
 
 
-@pytest.mark.parametrize("model", SETTINGS_OF)
+@pytest.mark.parametrize("model", models.OURS)
 def test_a_models_two_notebooks_have_the_same_code(model):
     assert sources(f"{model}_mnist") == sources(f"{model}_cifar10")
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
-def test_parameters_cell_is_literals_with_help_one_a_line(notebook):
+def test_parameters_cell_is_literals_with_help_one_a_line_the_important_ones_first(notebook):
     (cell,) = [cell for cell in cells(notebook) if "parameters" in cell["metadata"].get("tags", ())]
     lines = [line.rstrip("\n") for line in cell["source"]]
-    for line, node in itertools.zip_longest(lines, ast.parse("\n".join(lines)).body):
+    assert lines[0].startswith("notebook: str =")
+    advanced = lines.index("# Advanced")
+    for line in lines[: advanced - 1] + lines[advanced + 1 :]:
+        (node,) = ast.parse(line).body
         assert isinstance(node, ast.AnnAssign)
         ast.literal_eval(node.value)
         assert "  # " in line
-    names = [node.target.id for node in ast.parse("\n".join(lines)).body]
-    assert set(names) == set(SETTINGS_OF[notebook.partition("_")[0]].model_fields)
+    names = [line.partition(":")[0] for line in lines[: advanced - 1]]
+    assert names == FIRST
+    assert set(written(find(notebook))) == set(models.of(notebook).Settings.model_fields)
+
+
+@pytest.mark.parametrize("notebook", ["vae_mnist", *EXAMPLES])
+def test_papermill_sees_every_parameter_with_its_help(notebook):
+    from papermill import inspect_notebook
+
+    seen = inspect_notebook(str(find(notebook)))
+    assert list(seen) == list(written(find(notebook)))
+    assert all(one["help"] and one["inferred_type_name"] for one in seen.values())
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_the_cell_to_change_changes_nothing(notebook):
+    kind = models.of(notebook)
+    ours = models.OURS[notebook.partition("_")[0]]
+    assert kind.__bases__ == (ours,)
+    assert not {name for name in vars(kind) if not name.startswith("__")} - {"source"}
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_the_whole_algorithm_is_shown(notebook):
+    """Each function that the model's file has for building, sampling, losses and steps stands in a cell's output."""
+    shown = "\n".join(one for one in sources(notebook) if one.startswith("widgets.source("))
+    kind, name = models.of(notebook).__base__, notebook.partition("_")[0]
+    spoken = {"describe", "images_a_step", "networks", "numbers", "estimate", "prepare", "encode", "generate"}
+    spoken |= {"test_step", "__init__"}
+    for each, function in vars(kind).items():
+        if callable(getattr(function, "__func__", function)) and each not in spoken and not isinstance(function, type):
+            assert f"{name.upper()}.{each}" in shown, each
+    tree = ast.parse((ROOT / "lib" / "models" / f"{name}.py").read_text())
+    own = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    own -= {"binarize_once", "importance_bounds", "log_weights", "fresh_jsd"}  # of the numbers, and of `binarize`
+    assert own == {each for each in own if f"{name}.{each}" in shown}
+    blocks = ["centred", "down", "up", "to_image"] + ([] if name == "vae" else ["generator", "judge", "normalised"])
+    assert all(f"layers.{each}" in shown for each in blocks)
+
+
+def test_code_is_shown_as_it_stands_in_lib():
+    shown = source(VAE.total, gan.jsd_estimate).data
+    assert shown.startswith("def total(self, reconstruction, kl):\n    ")
+    assert "\n\ndef jsd_estimate(" in shown
+
+
+def test_constants_are_those_that_the_notebooks_name():
+    text = json.dumps(cells("gan_mnist"))
+    assert f"`DROPOUT` is {gan.DROPOUT}," in text
+    assert f"negative inputs, is {layers.LEAK}." in text
 
 
 @pytest.mark.parametrize("notebook", ALL)
@@ -64,13 +120,13 @@ def test_every_import_is_used(notebook):
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_form(notebook):
     kinds = [cell["cell_type"] for cell in cells(notebook)]
-    assert 25 <= len(kinds) <= 36
+    assert 35 <= len(kinds) <= 50
     assert 0.4 < kinds.count("markdown") / len(kinds) < 0.6
-    assert max(len(source.splitlines()) for source in sources(notebook)) <= 10
+    assert max(len(each.splitlines()) for each in sources(notebook)) <= 10
 
 
 def papermill(notebook, folder, *parameters, file=None):
-    words = [*PAPERMILL, str(runs.NOTEBOOK_DIR / f"{notebook}.ipynb"), "out.ipynb"]
+    words = [*PAPERMILL, str(find(notebook)), "out.ipynb"]
     for name, value in (
         itertools.batched(parameters, 2) if hasattr(itertools, "batched") else zip(*[iter(parameters)] * 2, strict=True)
     ):
@@ -80,7 +136,7 @@ def papermill(notebook, folder, *parameters, file=None):
     )
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS)
+@pytest.mark.parametrize("notebook", [*NOTEBOOKS, *EXAMPLES])
 def test_plain_papermill_from_another_folder(notebook, tmp_path, npz):
     dataset = npz(1 if notebook.endswith("mnist") else 3, 8, 300)
     done = papermill(notebook, tmp_path, *TINY, "dataset", dataset, "output_dir", tmp_path / "run {1}")
@@ -95,23 +151,25 @@ def test_plain_papermill_from_another_folder(notebook, tmp_path, npz):
     assert "epoch 1/1" in (folder / "log.txt").read_text()
     executed = json.loads((tmp_path / "out.ipynb").read_text())
     assert "widgets" not in executed["metadata"]
-    streams = [o for cell in keys.code_cells(executed) for o in cell["outputs"] if o["output_type"] == "stream"]
+    streams = [o for cell in code_cells(executed) for o in cell["outputs"] if o["output_type"] == "stream"]
     assert {o["name"] for o in streams} == {"stdout"}, "no noise of TensorFlow's"
     said = "".join("".join(o["text"]) for o in streams).splitlines()
     assert all(line.startswith(("epoch 1/1", "training the classifier", "scoring real")) for line in said), said
 
 
 @pytest.mark.parametrize(
-    ("parameters", "words"),
+    ("notebook", "parameters", "words"),
     [
-        (("latent_dims", "3"), "unknown parameter 'latent_dims' (did you mean latent_dim?)"),
-        (("latent_dim", "two"), "latent_dim = 'two'"),
-        (("dataset", "nowhere.npz"), "nowhere.npz"),
-        (("dataset", "shapes"), "vae_mnist expects grey"),
+        ("vae_mnist", ("latent_dims", "3"), "unknown parameter 'latent_dims' (did you mean latent_dim?)"),
+        ("vae_mnist", ("latent_dim", "two"), "latent_dim = 'two'"),
+        ("vae_mnist", ("dataset", "nowhere.npz"), "nowhere.npz"),
+        ("vae_mnist", ("dataset", "shapes"), "vae_mnist expects grey"),
+        ("beta_vae_mnist", ("betta", "3"), "unknown parameter 'betta' (did you mean beta?)"),
+        ("beta_vae_mnist", ("beta", "much"), "beta = 'much'"),
     ],
 )
-def test_plain_papermill_refuses_bad_input_in_one_line(parameters, words, tmp_path):
-    done = papermill("vae_mnist", tmp_path, *parameters, "output_dir", tmp_path / "run")
+def test_plain_papermill_refuses_bad_input_in_one_line(notebook, parameters, words, tmp_path):
+    done = papermill(notebook, tmp_path, *parameters, "output_dir", tmp_path / "run")
     assert done.returncode != 0
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("UserError:")][:1]
     assert words in line
@@ -121,6 +179,6 @@ def test_plain_papermill_refuses_bad_input_in_one_line(parameters, words, tmp_pa
 
 
 def test_a_study_file_given_to_papermill(tmp_path):
-    done = papermill("gan_mnist", tmp_path, file=runs.ROOT / "parameters" / "demo.yaml")
+    done = papermill("gan_mnist", tmp_path, file=ROOT / "parameters" / "demo.yaml")
     assert done.returncode != 0
     assert "this is a study file, not one run's parameters: use `latent-report run FILE`" in done.stderr

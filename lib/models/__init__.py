@@ -6,6 +6,7 @@ notebook's name begins with: vae, gan or wgan.
 
 from __future__ import annotations
 
+import linecache
 from functools import lru_cache
 from pathlib import Path
 
@@ -51,9 +52,10 @@ def _of(path: Path, stamp: int) -> type[ImageModel]:
         if kind := OURS.get(path.name.partition("_")[0]):
             return kind
         raise UserError(f"{path}: no cell is tagged 'model', and the name begins with none of {', '.join(OURS)}")
-    names = {"__name__": f"notebook {path.stem}"}
+    names, place = {"__name__": str(path)}, f"<{path}, the cell tagged model>"
+    linecache.cache[place] = len(source), None, source.splitlines(keepends=True), place
     try:
-        exec(compile(source, f"{path.name}, the cell tagged model", "exec"), names)
+        exec(compile(source, place, "exec"), names)
     except Exception as error:
         raise UserError(f"{path}: the cell tagged 'model': {type(error).__name__}: {in_one_line(error)}") from None
     kind = names.get("Model")
@@ -75,7 +77,12 @@ def build(settings: Settings, shape: tuple[int, int, int], kind: type[ImageModel
     Args:
         shape: of the images, (H, W, C).
         kind: its class; by default the one of the settings' notebook.
+
+    Raises:
+        UserError: the class is defined in a cell of the notebook that is not tagged "model".
     """
+    if kind and kind.__module__ == "__main__" and not tagged(find(settings.notebook), "model"):
+        raise UserError(f"notebook {settings.notebook}: tag the cell that defines {kind.__name__} 'model', and save it")
     keras.utils.set_random_seed(settings.seed)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(settings.precision)

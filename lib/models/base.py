@@ -10,6 +10,8 @@ A class becomes a `keras.Model` when it is first called: until then, neither Ker
 
 from __future__ import annotations
 
+import linecache
+import sys
 from dataclasses import asdict
 from functools import cache
 from typing import ClassVar
@@ -17,6 +19,7 @@ from typing import ClassVar
 import numpy as np
 
 from lib.backend import keras, ops, tf
+from lib.errors import UserError
 from lib.models.description import Description, Settings
 from lib.models.layers import facts, stream
 
@@ -47,10 +50,20 @@ class ImageModel:
         networks: what a run saves, keras.Models by name.
         optimizers: Keras' optimizers by what they update; set when the training begins.
         drawn: the digest of the networks' weights as `models.build` left them.
+        source: the code of the notebook's cell, or of the file, that defined the class; "" for those of lib.
     """
 
     Settings: ClassVar[type[Settings]] = Settings
     images_per_second: ClassVar[tuple[int, int]] = (7_000, 2_100)  # mlp, one core: 28x28 grey, 32x32 colour
+    source: ClassVar[str] = ""
+    _newest: ClassVar[dict[tuple[str, str], str]] = {}  # the source by module and name of the class
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        place = sys._getframe(1)  # where the class statement stands: IPython keeps each cell's code as it was run
+        if place.f_globals.get("__name__") == cls.__module__ and not cls.__module__.startswith("lib."):
+            cls.source = "".join(linecache.getlines(place.f_code.co_filename))
+            ImageModel._newest[cls.__module__, cls.__name__] = cls.source
 
     def __new__(cls, *args, **kwargs):
         if issubclass(cls, keras.Model):
@@ -119,13 +132,18 @@ class ImageModel:
         return settings.batch_size
 
     @property
+    def outdated(self) -> bool:
+        """Whether a class of this name has been defined with other code since this model was built."""
+        return self.source != self._newest.get((type(self).__module__, type(self).__name__), self.source)
+
+    @property
     def steps_taken(self) -> int:
         """Calls of `train_step` since the training began."""
         return int([*self.optimizers.values()][-1].iterations)
 
     def facts(self) -> dict[str, dict]:
-        """What a run records of its model: each network's layers and number of parameters, and the description."""
-        return {**facts(self.networks), "model": asdict(self.description)}
+        """What a run records of its model: each network's layers and number of parameters, description and source."""
+        return {**facts(self.networks), "model": asdict(self.description), "source": self.source}
 
     def prepare(self) -> None:
         """Makes the optimizers; a training can then begin, or go on from a checkpoint."""
@@ -146,6 +164,9 @@ class ImageModel:
 
     def report(self, **values):
         """Adds a step's numbers to the running means and returns these."""
+        if values.keys() != self.means.keys():
+            given, known = (", ".join(names) for names in (values, self.means))
+            raise UserError(f"a step reports {given}, but the columns of the model's description are {known}")
         for name, value in values.items():
             self.means[name].update_state(value)
         return {name: mean.result() for name, mean in self.means.items()}

@@ -96,23 +96,20 @@ class GAN(Adversarial):
             fake = self.generator(self.latents(images.shape[0], self.training_seed), training=True)
 
         with tf.GradientTape() as tape:
-            d_loss = self.judge_loss(self.judge(real, training=True), self.judge(fake, training=True))
+            logits = self.judge(real, training=True), self.judge(fake, training=True)
+            d_loss = self.judge_loss(*logits)
         self.update(self.judge, tape, d_loss)
 
         with generator_tape:  # continues with the same images: the generator runs once per step
             g_loss = self.generator_loss(self.judge(fake, training=True))
         self.update(self.generator, generator_tape, g_loss)
-        return self.report(**self.reported(d_loss, g_loss))
+        return self.report(d_loss=d_loss, g_loss=g_loss, **{self.estimate_name: self.estimate(*logits)})
 
     def test_step(self, images):
         fake = self.generator(self.latents(images.shape[0], self.testing_seed), training=False)
-        fake_logits = self.judge(fake, training=False)
-        d_loss = self.judge_loss(self.judge(unit_range(images), training=False), fake_logits)
-        return self.report(**self.reported(d_loss, self.generator_loss(fake_logits)))
-
-    def reported(self, d_loss, g_loss):
-        """The columns of the history."""
-        return {"d_loss": d_loss, "g_loss": g_loss, "jsd": jsd_estimate(d_loss)}
+        logits = self.judge(unit_range(images), training=False), self.judge(fake, training=False)
+        d_loss, g_loss = self.judge_loss(*logits), self.generator_loss(logits[1])
+        return self.report(d_loss=d_loss, g_loss=g_loss, **{self.estimate_name: self.estimate(*logits)})
 
     # -- numbers
 
@@ -128,6 +125,8 @@ class GAN(Adversarial):
         from lib.scores import estimates
 
         own = super().numbers(dataset, card)
+        if "jsd_fresh" not in self.description.metrics:  # a model that was made of this one, with another loss
+            return own
         count = min(len(card.held_out), len(dataset.x_test))
         if count < 2 * estimates.COMPARED:  # a half to fit to, a half to score
             own["absent"]["jsd_fresh"] = estimates.too_few(count, 2 * estimates.COMPARED)

@@ -8,6 +8,6 @@ kind, drawn by the same `figures`.
 from lib.widgets.live import progress
 from lib.widgets.moves import explore, walk
 from lib.widgets.shelf import Finished, Shelf
-from lib.widgets.tables import layers, numbers
+from lib.widgets.tables import layers, numbers, source
 
-__all__ = ["Finished", "Shelf", "explore", "layers", "numbers", "progress", "walk"]
+__all__ = ["Finished", "Shelf", "explore", "layers", "numbers", "progress", "source", "walk"]

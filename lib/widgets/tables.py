@@ -1,6 +1,10 @@
-"""Layers and numbers as tables of Markdown."""
+"""Layers and numbers as tables of Markdown, and code as it stands in lib."""
 
-from IPython.display import Markdown
+import inspect
+from collections.abc import Callable
+from textwrap import dedent
+
+from IPython.display import Code, Markdown
 
 from lib import rounding
 
@@ -14,8 +18,13 @@ def table(head: list[str], rows: list[list], numbers: int = 0) -> str:
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
+def source(*functions: Callable) -> Code:
+    """The code of functions, one below the other."""
+    return Code("\n\n".join(dedent(inspect.getsource(each)).rstrip() for each in functions), language="python")
+
+
 def layers(facts: dict) -> Markdown:
-    """The layer table of each network, from `networks.facts`."""
+    """The layer table of each network, from `ImageModel.facts`."""
     parts = []
     for name, rows in facts["layers"].items():
         body = [[row["layer"], row["kind"], row["output"], f"{row['parameters']:,}"] for row in rows]
