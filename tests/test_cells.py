@@ -8,6 +8,7 @@ import pytest
 
 from lib import data, keys, locks, runs, states
 from lib.backend import keras
+from lib.notebooks import NOTEBOOK_DIR
 from lib.report import records
 from lib.settings import UserError
 from lib.study import engine, plan
@@ -30,7 +31,7 @@ class Notebook:
     """A notebook in a kernel: its cells by name, run as somebody presses Shift-Enter."""
 
     def __init__(self, name, **values):
-        cells = json.loads((runs.NOTEBOOK_DIR / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+        cells = json.loads((NOTEBOOK_DIR / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
         sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
         self.cells = {cell: next(s for s in sources if words in s) for cell, words in CELLS.items()}
         self.names = {"In": [], "__name__": "__main__"}
