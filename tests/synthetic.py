@@ -1,21 +1,17 @@
 """Finished run folders with made-up contents, written without training and without TensorFlow."""
 
+import dataclasses
 import json
 
 import nbformat
 import numpy as np
 import yaml
 
-from lib import data, keys, runs
+from lib import data, keys, models, runs
 from lib.settings import find
 from lib.study import plan
 
 NETWORKS = {"vae": ("encoder", "decoder"), "gan": ("generator", "discriminator"), "wgan": ("generator", "critic")}
-COLUMNS = {
-    "vae": ("loss", "reconstruction", "kl"),
-    "gan": ("d_loss", "g_loss", "jsd"),
-    "wgan": ("critic_loss", "g_loss", "emd"),
-}
 SAMPLES = 100
 CLASSES = (
     "frechet",
@@ -38,8 +34,8 @@ MARKS = {  # by metric: real, blurred, noisy, class_removed, mean_image, untrain
 
 
 def model_of(settings) -> str:
-    """vae, gan or wgan."""
-    return settings.notebook_name.partition("_")[0]
+    """vae, gan or wgan, or which of these an own notebook's model is made from."""
+    return next(name for name, ours in models.OURS.items() if issubclass(models.of(settings.notebook), ours))
 
 
 def finish(study: plan.Study, leave_out=()) -> None:
@@ -60,7 +56,7 @@ def write(run: plan.PlannedRun, canonical: bool = False, labels: bool = True, re
     plain = settings.model_dump(exclude={"output_dir"})
     (run.folder / "parameters.yaml").write_text(yaml.safe_dump(plain))
     (run.folder / "log.txt").write_text("epoch 1/1\n")
-    (run.folder / "history.csv").write_text(runs.history_csv(history(model_of(settings), rng)))
+    (run.folder / "history.csv").write_text(runs.history_csv(history(settings, rng)))
     np.savez_compressed(run.folder / "samples.npz", **samples(settings, shape, rng))
     nbformat.write(executed(settings.notebook), run.folder / "notebook.ipynb")
     facts = result(run, shape, layers, rng, canonical or bool(reencoded), labels, metrics)
@@ -86,6 +82,7 @@ def result(run, shape, layers, rng, canonical, labels, metrics) -> dict:
             "shape": list(shape),
         },
         "layers": layers,
+        "model": dataclasses.asdict(models.describe(settings)),
         "parameters": {name: sum(row["parameters"] for row in rows) for name, rows in layers.items()},
         "seconds": {"start": 1.5, "build": 0.5, "fit": 12.0, "evaluation": 2.0},
         "steps": steps(settings),
@@ -165,9 +162,10 @@ def steps(settings) -> dict[str, int]:
     return {"vae": 1010} if model_of(settings) == "vae" else {"generator": 100, **judge[model_of(settings)]}
 
 
-def history(model: str, rng, epochs: int = 12) -> dict[str, list[float]]:
+def history(settings, rng, epochs: int = 12) -> dict[str, list[float]]:
+    model = model_of(settings)
     falling = rng.uniform(145, 155) + 60 / np.arange(1, epochs + 1) if model == "vae" else rng.uniform(0.1, 0.6, epochs)
-    columns = {name: (falling * (0.05 if name == "kl" else 1)).tolist() for name in COLUMNS[model]}
+    columns = {name: (falling * (0.05 if name == "kl" else 1)).tolist() for name in models.describe(settings).columns}
     return columns | {f"val_{name}": [value * 1.01 for value in values] for name, values in columns.items()}
 
 

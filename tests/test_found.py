@@ -141,7 +141,7 @@ def test_a_record_that_lacks_a_part_is_shown_or_named(folder, part):
     changed(folder, "vae_mnist-latent_dim2-width8-seed0", lambda result: result.pop(part))
     page = records.of("notebooks")
     pieces = "title datasets protocol results all_runs compare scatter budget networks assumptions conclusion published"
-    assert all(getattr(page, name)() for name in [*pieces.split(), "provenance", "data"])
+    assert all(getattr(sections, name)(page) for name in [*pieces.split(), "provenance", "data"])
     assert sections.model(page, "VAE")
     assert len(page.done) == 3 or page.study.skipped
     report.results_csv(page)

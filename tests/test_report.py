@@ -838,3 +838,75 @@ def test_a_folder_that_cannot_be_written_is_a_users_error(study, tmp_path):
 def test_the_report_needs_no_tensorflow():
     code = "import sys, lib.report.page; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+HINGE = """
+from dataclasses import replace
+from lib.models import GAN
+
+class Model(GAN):
+    @classmethod
+    def describe(cls, settings):
+        return replace(super().describe(settings), title="Hinge GAN")
+"""
+OWN = """
+notebooks:
+  vae_mnist: {defaults: {dataset: digits, width: 8}, runs: [{latent_dim: 2}]}
+  lsgan_mnist: {defaults: {dataset: digits, width: 8}, runs: [{seed: [0, 1]}]}
+  beta_vae_mnist: {defaults: {dataset: digits, width: 8}, runs: [{latent_dim: 2}]}
+  PATH: {defaults: {dataset: shapes}, runs: [{latent_dim: [2, 10], width: [8, 16]}, {dataset: digits, latent_dim: 3}]}
+figures:
+  - {number: 1, kind: [chi2, gallery], runs: [{lsgan_mnist: {seed: 0}}]}
+  - {number: 2, section: Hinge GAN / shapes / By itself, kind: [gallery], runs: [{PATH: {latent_dim: 2, width: 8}}]}
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    """The records of a study of models that notebooks define, one of them for any images."""
+    defaults = 'notebook: str = "hinge"\nlatent_dim: int = 2\nwidth: int = 8\ndataset: str = "shapes"'
+    cells = [nbformat.v4.new_code_cell(source) for source in (defaults, HINGE)]
+    cells[0].metadata["tags"], cells[1].metadata["tags"] = ["parameters"], ["model"]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "hinge.ipynb")
+    (tmp_path / "own.yaml").write_text(OWN.replace("PATH", str(tmp_path / "hinge.ipynb")))
+    study = plan.read(str(tmp_path / "own.yaml"), out=str(tmp_path / "out"))
+    synthetic.finish(study)
+    return records.read(study)
+
+
+def test_own_models_have_sections_in_the_studys_order_with_all_that_ours_have(own):
+    markup = sections.further(own)
+    tags = Tags(markup).tags
+    assert re.findall(r"<h2 id=[^>]*>([^<]*)<", markup) == ["LSGAN", "β-VAE", "Hinge GAN"]
+    ids = [attrs["id"] for _, attrs in Tags(sections.model(own, "VAE") + markup).tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    assert {"fig-1", "fig-2"} <= {*ids}
+    assert re.findall(r"<h4 id=[^>]*>([^<]*)<", markup[markup.index(">Hinge GAN<") :]) == [
+        "By itself",
+        "Further runs",
+        "Latent dimension by width",
+        "Over the epochs",
+    ]
+    alts = [attrs["alt"] for tag, attrs in tags if tag == "img"]
+    assert any("χ² estimate from" in alt for alt in alts)
+    assert any("loss (weighted) from" in alt for alt in alts)
+    assert sum(" from the same latent vectors" in alt for alt in alts) == 8  # a film for each run
+    assert "Reconstructions and latents" in markup
+    assert "Hinge GAN on shapes" in sections.title(own)
+
+
+def test_own_models_have_tables_and_can_be_compared(own):
+    said = sections.results(own)
+    for title in ("LSGAN on digits (stand-in for MNIST", "β-VAE on digits", "Hinge GAN on shapes (own data"):
+        assert title in said
+    heads = [row for row in Tags(said).rows if row[:2] == ["run", "latent_dim"] or row[:2] == ["seeds", "latent_dim"]]
+    assert any("test loss (nats)" in row for row in heads)
+    cells = {row[0]: row[1:3] for row in Tags(sections.all_runs(own)).rows}
+    assert cells["lsgan_mnist-latent_dim100-width8-seed1"] == ["LSGAN", "digits"]
+    shown = json.loads(re.search(r"<script[^>]*>(.*)</script>", sections.data(own), flags=re.DOTALL)[1])["runs"]
+    curves = {run["model"]: run["curve"] for run in shown}
+    assert curves["LSGAN"]["label"] == "χ² estimate"
+    assert len(curves["LSGAN"]["values"]) == 12
+    assert {row["notebook"] for row in csv.DictReader(io.StringIO(report.results_csv(own)))} >= {"lsgan_mnist"}
+    assert "notebooks/examples/lsgan_mnist.ipynb" in sections.provenance(own)
+    assert all(one.word in ("undecided", "no verdict") for one in own.verdicts)

@@ -75,7 +75,7 @@ def listed(values: Iterable[Any]) -> str:
 
 def slug(text: str) -> str:
     """A text as an id: letters, digits and hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "section"
+    return re.sub(r"[\W_]+", "-", text.lower()).strip("-") or "section"
 
 
 def beyond(one: Record) -> str:
