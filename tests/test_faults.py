@@ -185,12 +185,12 @@ def test_a_killed_kernel_and_a_time_limit_fail_their_runs_only(tmp_path, npz, st
     victim.send_signal(signal.SIGKILL)
     out, error = process.communicate(timeout=200)
     assert process.returncode == 1, out + error
-    states = {row["run"]: row for row in json.loads(command("status", path, "--out", folder, "--json").stdout)}
-    assert states[short.name]["state"] == "done"
-    assert states[first.name]["state"] == states[second.name]["state"] == "failed"
-    assert "DeadKernelError" in states[first.name]["why"]
-    assert "TimeLimitError" in states[second.name]["why"]
-    assert "the limit is 60 s" in states[second.name]["why"]
+    rows = {row["run"]: row for row in json.loads(command("status", path, "--out", folder, "--json").stdout)}
+    assert rows[short.name]["state"] == "done"
+    assert rows[first.name]["state"] == rows[second.name]["state"] == "failed"
+    assert "DeadKernelError" in rows[first.name]["why"]
+    assert "TimeLimitError" in rows[second.name]["why"]
+    assert "the limit is 60 s" in rows[second.name]["why"]
     assert not psutil.wait_procs(family, timeout=15)[1]
 
 
