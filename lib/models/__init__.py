@@ -55,7 +55,7 @@ def _of(path: Path, stamp: int) -> type[ImageModel]:
     names, place = {"__name__": str(path)}, f"<{path}, the cell tagged model>"
     linecache.cache[place] = len(source), None, source.splitlines(keepends=True), place
     try:
-        exec(compile(source, place, "exec"), names)
+        exec(compile(source, place, "exec", dont_inherit=True), names)
     except Exception as error:
         raise UserError(f"{path}: the cell tagged 'model': {type(error).__name__}: {in_one_line(error)}") from None
     kind = names.get("Model")

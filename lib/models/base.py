@@ -92,7 +92,8 @@ class ImageModel:
         raise NotImplementedError
 
     def make_optimizers(self) -> dict[str, keras.Optimizer]:
-        """The optimizers by what they update; the last one takes its step when the others have."""
+        """The optimizers, each by the network that it updates, or by another name if it updates all; the last one takes
+        its step when the others have."""
         raise NotImplementedError
 
     def generate(self, z):
@@ -145,11 +146,18 @@ class ImageModel:
         """What a run records of its model: each network's layers and number of parameters, description and source."""
         return {**facts(self.networks), "model": asdict(self.description), "source": self.source}
 
+    def effort(self) -> dict:
+        """What the training took: "steps" of each optimizer by what it updates, and "images_seen" in all epochs."""
+        steps = {name: int(one.iterations) for name, one in self.optimizers.items()}  # the judge's first: it sees all
+        return {"steps": steps, "images_seen": next(iter(steps.values())) * self.settings.batch_size}
+
     def prepare(self) -> None:
         """Makes the optimizers; a training can then begin, or go on from a checkpoint."""
         # On one core, as in studies, a step with XLA took 9 to 53 % longer (mlp), or 7 to 14 times as long (conv).
         self.compile(optimizer=None, jit_compile=self.settings.jit_compile)
         self.optimizers = self.make_optimizers()
+        for name, one in self.optimizers.items():  # their state must be there for a checkpoint to be put in
+            one.build((self.networks.get(name) or self).trainable_weights)
 
     def variables_of_training(self) -> list:
         """Every variable that the next epoch depends on: weights, states of random generators, and of the optimizers.
@@ -240,11 +248,6 @@ class Adversarial(ImageModel):
         weights = network.trainable_weights
         gradients = tape.gradient(loss, weights)
         self.optimizers[network.name].apply_gradients(zip(gradients, weights, strict=True))
-
-    def prepare(self):
-        super().prepare()
-        for name, network in self.networks.items():
-            self.optimizers[name].build(network.trainable_weights)
 
     def judged(self, images: np.ndarray) -> np.ndarray:
         """The judge's outputs [N, 1] for uint8 images [N, H, W, C], in inference mode."""

@@ -125,10 +125,6 @@ class VAE(ImageModel):
     def make_optimizers(self):
         return {"vae": custom.FusedAdam(self.settings.learning_rate, epsilon=self.settings.epsilon)}
 
-    def prepare(self):
-        super().prepare()
-        self.optimizers["vae"].build(self.trainable_weights)
-
     def begin(self, x_train, x_validation):
         if self.settings.binarize == "fixed":
             x_train, x_validation = binarize_once(x_train, 0), binarize_once(x_validation, 1)
