@@ -48,7 +48,7 @@ def written(folder, name="out"):
         plane[:, :, : width // 2] = (255 * x).reshape(-1, 1, 1, 1)
         plane[:, :, width // 2 :] = (255 * (1 - y)).reshape(-1, 1, 1, 1)
         kept = {"walk": plane[: tour.WALK]}
-        if run.settings.model == "vae" and run.settings.latent_dim == 2:
+        if run.settings.notebook.startswith("vae") and run.settings.latent_dim == 2:
             grid = plane.reshape(tour.COUNT, tour.COUNT, height, width, channels)[::4, ::4]
             kept |= tour.compressed(plane) | {"plane": grid.reshape(-1, height, width, channels)}
         np.savez(run.folder / tour.FILE, **kept)

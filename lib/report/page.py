@@ -23,7 +23,7 @@ from lib.notebooks import NOTEBOOK_DIR, ROOT
 from lib.report import claims, html, records, tour
 from lib.report.pieces import parts
 from lib.report.records import Record, Records
-from lib.report.sections.opening import WRITE_UP, strip
+from lib.report.sections.opening import strip
 from lib.report.words import by_setting, listed
 from lib.study import kernel, plan
 
@@ -131,7 +131,7 @@ def with_assets(markup: str, folder: Path) -> tuple[str, set[str]]:
     def moved(found: re.Match) -> str:
         form, content = found.groups()
         if content not in names:
-            names[content] = f"{_digest(content.encode())}.{form.removesuffix('+xml')}"
+            names[content] = f"{digest(content.encode())}.{form.removesuffix('+xml')}"
             if not (folder / names[content]).exists():
                 files.write_aside(folder / names[content], base64.b64decode(content))
         return f'src="assets/{names[content]}"'
@@ -140,7 +140,7 @@ def with_assets(markup: str, folder: Path) -> tuple[str, set[str]]:
     return markup, set(names.values())
 
 
-def _digest(content: bytes) -> str:
+def digest(content: bytes) -> str:
     """The name of an image's file, from the image in base64."""
     return hashlib.sha256(content).hexdigest()[:20]
 
@@ -149,7 +149,7 @@ def made(folder: Path) -> list[Path]:
     """The images that `with_assets` put into a folder: their names are digests of what they hold. All else stays."""
     named = [path for path in folder.glob("*") if re.fullmatch(r"[0-9a-f]{20}\.[a-z]+", path.name)]
     images = [path for path in named if path.is_file() and not path.is_symlink()]
-    return [path for path in images if _digest(base64.b64encode(path.read_bytes())) == path.stem]
+    return [path for path in images if digest(base64.b64encode(path.read_bytes())) == path.stem]
 
 
 # ---- the list of studies -------------------------------------------------------------------------
@@ -176,7 +176,7 @@ def landing(folder: Path) -> Path:
         with suppress(OSError, ValueError):
             if (path.parent / page.name).is_file():
                 studies.append(json.loads(path.read_bytes()) | {"href": f"{path.parent.name}/{page.name}"})
-    shown = f'<div class="report">{parts().landing(studies, WRITE_UP)}</div>'
+    shown = f'<div class="report">{parts().landing(studies)}</div>'
     output = nbformat.v4.new_output("display_data", {"text/html": shown})
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(outputs=[output])])
     if not ownership.is_ours(page, ownership.STUDY_FILES[page.name]):

@@ -16,6 +16,7 @@ import numpy as np
 
 from lib import files
 from lib.notebooks import ROOT
+from lib.runs import read_result
 
 FILE = "tour.npz"
 WALK = 12  # images from one latent to another
@@ -36,7 +37,8 @@ def complete(folders: Iterable[Path]) -> None:
 
 def missing(folder: Path) -> bool:
     """Whether a run's folder has networks that can be read but no tour of them."""
-    networks = sorted((folder / "model").glob("*.keras"))
+    names = read_result(folder)["layers"]
+    networks = [path for name in names if (path := folder / "model" / f"{name}.keras").exists()]
     if not networks or not all(zipfile.is_zipfile(path) for path in networks):
         return False
     made = folder / FILE

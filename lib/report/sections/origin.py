@@ -24,15 +24,15 @@ def provenance(records: Records) -> str:
     versions = [f"{name} {listed(sorted({one[name] for one in used if name in one}))}" for name in VERSIONS]
     spent = sum(sum(result["seconds"].values()) for result in results)
     digests = sorted({f"{one.data} {one.result['dataset']['sha256']}" for one in records.done})
-    facts = [
-        ("Code", f"{commit()}; each run's result.json has the digests of its notebook and sources"),
-        ("Versions", ", ".join(versions) if used else "–"),
-        ("Machines", listed(result.get("machine", "unknown") for result in results) or "–"),
-        ("Data (sha256)", "; ".join(digests) or "–"),
-        ("Runs finished", f"{dates[0]} to {dates[-1]}" if dates else "–"),
-        ("Computing time", f"{runs.duration(spent)} for all runs together, including start-up and evaluation"),
-        ("Page built", time.strftime("%Y-%m-%dT%H:%M:%S%z")),
-    ]
+    facts = {
+        "commit": commit(),
+        "versions": ", ".join(versions) if used else "–",
+        "machines": listed(result.get("machine", "unknown") for result in results) or "–",
+        "digests": "; ".join(digests) or "–",
+        "finished": f"{dates[0]} to {dates[-1]}" if dates else "–",
+        "spent": runs.duration(spent),
+        "built": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
     return parts().provenance(facts, [{"name": one.name, "command": again(one)} for one in records.runs])
 
 
