@@ -137,7 +137,8 @@ def of_notebook(namespace: dict[str, Any]) -> Settings:
         raise UserError(f"{where}: {error}") from None
     for name in (*injected, *_typed_names(history)):
         if name not in known:
-            raise UserError(f"{where}: unknown parameter {short(name)}{nearest(name, known)}")
+            unsaved = "" if name in injected else "; if it is new, save the notebook first"
+            raise UserError(f"{where}: unknown parameter {short(name)}{nearest(name, known) or unsaved}")
     own = {name: namespace[name] for name in known if name in namespace}
     return check(own if find(notebook).parent == NOTEBOOK_DIR else parameters(notebook) | own, where)
 
@@ -159,10 +160,3 @@ def _typed_names(history: list[str]) -> list[str]:
             with suppress(SyntaxError):  # IPython's own commands are no Python
                 return [node.target.id for node in ast.parse(source).body if isinstance(node, ast.AnnAssign)]
     return []
-
-
-def notebook_defaults(path: Path) -> dict[str, Any]:  # TEMPORARY: use parameters(notebook)
-    return parameters(path.stem)
-
-
-SETTINGS_OF = {name: one.Settings for name, one in models.OURS.items()}  # TEMPORARY: use kind_of(notebook)

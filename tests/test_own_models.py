@@ -15,7 +15,7 @@ from lib import checkpoint, data, keys, models, runs, states, training
 from lib.errors import UserError
 from lib.notebooks import ROOT, find
 from lib.scores import evaluation
-from lib.settings import check, kind_of, parameters
+from lib.settings import check, kind_of, of_notebook, parameters
 
 DOC = (ROOT / "docs" / "your-own-model.md").read_text(encoding="utf-8")
 TINY = {"epochs": 2, "width": 8, "batch_size": 16, "latent_dim": 2, "validation": 20}
@@ -302,6 +302,13 @@ def test_faults_of_a_models_cell_are_said_in_one_line(tmp_path):
     assert "defines no class Model" in refused(path, {"model": "from lib.models import GAN"})
     wrong = {"parameters": start + "depth: list = []  # x\n"}
     assert "type list is not one of int, float, bool, str" in refused(path, wrong)
+
+
+def test_a_new_setting_of_a_cell_that_was_not_saved(tmp_path):
+    path = str(notebook(tmp_path / "mine_mnist.ipynb", {}))
+    cell = 'notebook: str = "mine_mnist"  # its name\ntemperature: float = 1.0  # new\n'
+    with pytest.raises(UserError, match="unknown parameter 'temperature'; if it is new, save the notebook first"):
+        of_notebook({"notebook": path, "temperature": 1.0, "In": ["", cell]})
 
 
 def test_two_cells_with_one_tag(tmp_path):

@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from lib.runs import NOTEBOOK_DIR
-from lib.settings import NOTEBOOKS, UserError, check, check_images, notebook_defaults, of_notebook
+from lib.settings import NOTEBOOKS, UserError, check, check_images, of_notebook, parameters
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
@@ -101,7 +100,7 @@ def test_settings_cannot_be_changed_afterwards(settings):
 
 
 def _namespace(injected="", **changed):
-    values = notebook_defaults(NOTEBOOK_DIR / "vae_mnist.ipynb")
+    values = parameters("vae_mnist")
     return {
         **values,
         **changed,
@@ -136,7 +135,7 @@ def test_of_notebook_says_what_a_list_is_for():
 
 
 def test_of_notebook_finds_a_name_that_was_changed_by_mistake():
-    values = notebook_defaults(NOTEBOOK_DIR / "vae_mnist.ipynb")
+    values = parameters("vae_mnist")
     values["widht"] = values.pop("width")
     cell = 'notebook: str = "vae_mnist"  # its name\n%matplotlib\nwidht: int = 512\n'
     for source, words in (
