@@ -29,19 +29,9 @@ FIRST = (
 )
 IMAGE = re.compile(r'<img(?: class="[\w-]+")? alt="([^"<>]*)" src="(data:image/png;base64,[\w+/=]+)" width="(\d+)">')
 MATHML = "{http://www.w3.org/1998/Math/MathML}"
-MATH_ATTRIBUTES = {
-    "scriptlevel",
-    "mathvariant",
-    "stretchy",
-    "fence",
-    "form",
-    "lspace",
-    "rspace",
-    "width",
-    "linethickness",
-}
-MATH_ATTRIBUTES |= {"minsize", "maxsize", "accent", "displaystyle", "columnalign", "rowspacing", "separator"}
-MATH_ATTRIBUTES |= {"scriptlevel"}
+MATH_ATTRIBUTES = {"display", "mathvariant", "stretchy", "fence", "form", "lspace", "rspace", "width", "linethickness"}
+MATH_ATTRIBUTES |= {"minsize", "maxsize", "accent", "displaystyle", "columnalign", "rowspacing"}
+MATH_ATTRIBUTES |= {"separator", "scriptlevel"}
 
 
 class Renderer(IPythonRenderer):
