@@ -53,7 +53,7 @@ def train(notebook: str, epochs: int, schedule: str, dataset, card, held_out) ->
     def look(number, logs):
         if (epoch := number + 1) % EVERY == 0:
             row = {"notebook": notebook, **case, "dataset": dataset.name, "epoch": epoch}
-            row |= training.effort(model)["steps"] | score(model, settings, card, held_out)
+            row |= model.effort()["steps"] | score(model, settings, card, held_out)
             print(row, flush=True)
             with RESULTS.open("a") as file:
                 file.write(json.dumps(row) + "\n")

@@ -20,6 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if home := os.environ.get("LATENT_REPORT_DATA"):  # kernels work in another folder
         os.environ["LATENT_REPORT_DATA"] = os.path.abspath(os.path.expanduser(home))
+    for name in ("MPLBACKEND", "PYTHONWARNINGS"):  # kernels inherit them, and may stop at what they say
+        os.environ.pop(name, None)
     signal.signal(signal.SIGTERM, _terminated)
     try:
         return options.command(options)

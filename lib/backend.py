@@ -10,7 +10,7 @@ import sys
 from functools import cache
 from importlib import import_module
 
-from lib.errors import UserError
+from lib.errors import UserError, in_one_line
 
 
 class Lazy:
@@ -34,11 +34,17 @@ def _start() -> None:
     """Imports both, set as ours need them.
 
     Raises:
-        UserError: Keras was imported before, with another backend.
+        UserError: Keras was imported before, with another backend; or its keras.json cannot be read.
     """
-    if "tensorflow" not in sys.modules:
-        _import_tensorflow()
-    import keras
+    try:
+        if "tensorflow" not in sys.modules:
+            _import_tensorflow()
+        import keras
+    except (AssertionError, AttributeError, OSError, TypeError) as error:  # both read the file, and trust it
+        file = os.path.join(os.environ.get("KERAS_HOME", os.path.expanduser("~/.keras")), "keras.json")
+        if not os.path.exists(file):
+            raise
+        raise UserError(f"{file}: Keras cannot use it ({in_one_line(error)}): mend it, or move it away") from None
 
     if keras.config.backend() != "tensorflow":
         raise UserError(f"Keras was imported with the backend {keras.config.backend()}: import lib before Keras")

@@ -68,6 +68,7 @@ class Dataset:
         canonical: these are exactly MNIST's arrays, or CIFAR-10 made from the published archive.
         class_names: None for a user's own file.
         fingerprint: of what was read, as `fingerprint` gives it.
+        loaded: the images as `load` gave them.
     """
 
     name: str
@@ -81,6 +82,13 @@ class Dataset:
     canonical: bool
     class_names: tuple[str, ...] | None
     fingerprint: str = ""
+    loaded: tuple[np.ndarray, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether some images are not those that were loaded."""
+        images = (self.x_train, self.x_validation, self.x_test)
+        return bool(self.loaded) and any(one is not then for one, then in zip(images, self.loaded, strict=True))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -105,7 +113,7 @@ class Dataset:
                 whole = np.empty((count, *train.shape[1:]), train.dtype)
                 whole[~before], whole[before] = train, held
                 parts |= {f"{kind}_train": whole[~after], f"{kind}_validation": whole[after]}
-        return replace(self, **parts)
+        return replace(self, **parts, loaded=())
 
     def record(self) -> dict[str, Any]:
         """What result.json says of the data; "reencoded" names a known dataset that was stored with loss."""
@@ -151,7 +159,7 @@ def load(name: str, validation: int = 5000) -> Dataset:
     for value in vars(found).values():
         if isinstance(value, np.ndarray):
             value.setflags(write=False)
-    return found
+    return replace(found, loaded=(found.x_train, found.x_validation, found.x_test))
 
 
 def _held_out(count: int, validation: int) -> np.ndarray:

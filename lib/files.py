@@ -13,6 +13,8 @@ from filelock import FileLock
 from lib import data
 from lib.errors import UserError
 
+os.umask(_UMASK := os.umask(0o022))  # there is no other way to read it
+
 
 @contextmanager
 def aside(path: Path):
@@ -21,7 +23,7 @@ def aside(path: Path):
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, 0o666 & ~_UMASK)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

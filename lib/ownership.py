@@ -57,16 +57,29 @@ def check_run_folder(folder: Path, what: str = "output_dir") -> None:
     if folder == folder.parent or folder.name.endswith(".partial"):
         raise UserError(f"{what} {folder}: a run cannot be made under this name; {expected}")
     for path in (folder, partial_of(folder)):
-        if path.is_symlink():
-            raise UserError(f"{what} {path}: is a link; name the folder itself")
-        if path.exists() and not path.is_dir():
-            raise UserError(f"{what} {path}: is a file; {expected}")
-        if path in (cwd := Path.cwd(), *cwd.parents):
-            raise UserError(f"{what} {path}: is the current folder or holds it; {expected}")
-        if not may_replace(path):
-            names = sorted(one.name for one in path.iterdir())
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise UserError(f"{what} {path}: holds {names[0]}{more}, which was not written by a run; {expected}")
+        try:
+            hindrance = _hindrance(path)
+        except OSError as error:  # a name that is too long, or no permission
+            hindrance = f"cannot be used ({error.strerror})"
+        if hindrance:
+            raise UserError(f"{what} {path}: {hindrance}; {expected}")
+
+
+def _hindrance(path: Path) -> str:
+    """Why a run must not take a folder's place; '' if it may."""
+    if path.is_symlink():
+        return "is a link; name the folder itself"
+    if path.exists() and not path.is_dir():
+        return "is a file"
+    if Path(os.path.realpath(path)) in (cwd := Path.cwd(), *cwd.parents):
+        return "is the current folder or holds it"
+    if os.path.ismount(path):
+        return "is where another disk is mounted, and cannot be renamed; name a folder inside it"
+    if may_replace(path):
+        return ""
+    names = sorted(one.name for one in path.iterdir())
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"holds {names[0]}{more}, which was not written by a run"
 
 
 def may_replace(folder: Path) -> bool:
@@ -157,7 +170,7 @@ def recover(folder: Path) -> None:
         if not (earlier := aside / folder.name).is_dir():
             continue
         if folder.exists():
-            clear(earlier)
+            clear(earlier, keep=_PARTIAL_FILES[len(RUN_FILES) :])  # which are a user's there: a finished run has none
             _move_into(earlier, folder)
         else:
             os.rename(earlier, folder)

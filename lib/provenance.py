@@ -12,20 +12,32 @@ import numpy as np
 from lib.errors import UserError
 
 BUILD_AGAIN = "run the cell of `models.build` again"
+LOAD_AGAIN = "run the cell of `data.load` again"
 
 
 class Made(dict):
-    """A history, samples or numbers by name, with the networks and settings behind them.
+    """A history, samples or numbers by name, with the networks, settings and data behind them.
 
     Attributes:
         networks: the `networks_digest` of these networks.
         settings: of the training; None where they do not matter.
-        dataset: what `data.Dataset.record` says of the images; None where they do not matter.
+        dataset: what `data.Dataset.record` says of the images.
     """
 
-    def __init__(self, values: dict, networks: str, settings=None, dataset: dict | None = None):
+    def __init__(self, values: dict, networks: str, settings, dataset: dict):
         super().__init__(values)
         self.networks, self.settings, self.dataset = networks, settings, dataset
+        self._content = {name: _digest(value) for name, value in values.items()}
+
+    @property
+    def changed(self) -> bool:
+        """Whether some value is not as it was made; others may have been added."""
+        return any(name not in self or _digest(self[name]) != then for name, then in self._content.items())
+
+
+def _digest(value: Any) -> str:
+    content = (value.dtype.str, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
+    return hashlib.sha256(repr(content).encode()).hexdigest()
 
 
 def networks_digest(networks: dict[str, Any]) -> str:

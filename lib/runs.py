@@ -24,10 +24,10 @@ import yaml
 
 from lib import data, keys, locks, ownership, states
 from lib.errors import UserError
-from lib.files import aside, write_aside
+from lib.files import aside, scores_folder, write_aside
 from lib.notebooks import ROOT
 from lib.ownership import CHECKPOINT, ERROR, PROGRESS, partial_of
-from lib.provenance import Made, networks_digest, unlike
+from lib.provenance import LOAD_AGAIN, Made, networks_digest, unlike
 from lib.settings import Settings, check_images, parameters
 
 _RSS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
@@ -70,11 +70,12 @@ class Run:
             data.fetch(settings.dataset)  # a no-op when it is there
         check_images(settings, *data.header(settings.dataset), self.name)
         self.key = keys.training_key(settings, data.fingerprint(settings.dataset))
+        self.evaluation_key = keys.evaluation_key(settings)  # of the code as it is imported now
+        scores_folder()  # that it cannot be written to is said now, not after the training
         self.continued: list[int] = []  # epochs after which a checkpoint took over
         self.planned_epochs = 0  # of a training that was stopped
         self.lines: list[str] = []  # of the log
-        self.networks = ""  # the digest of those that were saved last
-        self.trained_on: dict | None = None
+        self.trained = ""  # the digest of the networks that were trained last
         try:
             locks.take(self.folder)
             self._open()
@@ -115,13 +116,14 @@ class Run:
             self._refuse(f"{settings.dataset} has changed since this run was opened: {cells}")
         whole = data.header(settings.dataset)[0]
         held, count = min(settings.validation, whole // 10), len(dataset.x_train) + len(dataset.x_validation)
-        same = dataset.fingerprint == self.key["data"] and count == whole
+        same = dataset.fingerprint == self.key["data"] and count == whole and not dataset.changed
         if not same or len(dataset.x_validation) != held:
             self._refuse(
                 f"the settings ask for dataset {settings.dataset} with {whole - held} training and {held} validation "
                 f"images, but {'' if same else 'another '}{dataset.name} with {len(dataset.x_train)} and "
                 f"{len(dataset.x_validation)} is loaded: run the cell of `data.load` again"
             )
+        self.trained = ""
         locks.take(self.folder)  # a finished run may have been put in its place since
         self._open()
 
@@ -155,26 +157,63 @@ class Run:
         if self.partial.is_dir():
             (self.partial / "log.txt").write_text(text, encoding="utf-8")
 
-    def save(self, networks: dict, history: dict, samples: dict) -> None:
-        """Writes networks, history and images into the partial folder.
+    def _stopped(self, epochs: int) -> None:
+        """The record says for how long the networks were trained, and for how long they were to be."""
+        self.planned_epochs = self.planned_epochs or self.settings.epochs
+        self.settings = self.settings.model_copy(update={"epochs": epochs})
+        self.key["settings"] |= {"epochs": epochs, "planned_epochs": self.planned_epochs}
+        self._place(epochs=f"{epochs}of{self.planned_epochs}")
+
+    def record(self, model, history: dict, samples: dict, found: dict) -> Path:
+        """Writes networks, history, images and result.json, all or nothing; says where the run stands or will stand.
 
         Args:
-            networks: Keras models by name; each becomes model/<name>.keras.
-            history: lists of one number an epoch by name; becomes history.csv. Where the training was stopped early, it
+            model: as it was trained; each of its networks becomes model/<name>.keras.
+            history: what `training.train` returned; becomes history.csv. Where the training was stopped early, it
                 decides the number of epochs that is recorded.
-            samples: arrays by name; becomes samples.npz.
+            samples: what `evaluation.samples` returned; becomes samples.npz.
+            found: what `evaluation.evaluate` returned: metrics, references and more.
 
         Raises:
-            UserError: history and samples are not of these networks, or these were trained with other settings.
+            UserError: these do not belong together, were changed since they were made, or are not of this run.
         """
+        networks = networks_digest(model.networks)
+        self._check_origin(history, networks, "the history is", "train")
+        if networks != self.trained:
+            words = "these networks were not trained last" if self.trained else "nothing has been trained"
+            self._refuse(f"{words} since this run was opened: run the cells from `models.build` on again")
+        self._check_origin(samples, networks, "the samples are", "draw the samples")
+        self._check_origin(found, networks, "the numbers are", "evaluate")
+        for made, what in ((samples, "samples"), (found, "numbers")):
+            if made.dataset != history.dataset:
+                self._refuse(f"the {what} are of other data than the training: {LOAD_AGAIN}, and those below it")
+        finite(found["metrics"], self.name)
+        if (epochs := len(next(iter(history.values())))) < self.settings.epochs:
+            self._stopped(epochs)
+        self._write(model.networks, history, samples)
+        self._write_result(model, history, found)
+        notebook = self.partial / "notebook.ipynb"
+        if not notebook.exists() or notebook.stat().st_mtime < self.process_start:
+            if self.folder.is_dir() and not states.fault(self.folder):
+                return self.partial  # a complete run, notebook included, is not replaced by one without
+            states.put_in_place(self.partial, self.folder)
+        # else papermill is writing it, and the rename waits for its last line
+        locks.release(self.opened)
+        return self.folder
+
+    def _check_origin(self, made: dict, networks: str, what: str, cell: str) -> None:
+        """Raises UserError where something is not of these networks and settings, or not as it was made."""
+        again = f"run the cells that {cell} again"
+        if not isinstance(made, Made) or made.changed:
+            self._refuse(f"{what} not as it was made: {again}")
+        if made.networks != networks:
+            self._refuse(f"{what} from other networks than these: {again}")
+        if made.settings and (words := unlike(made.settings, self.settings, besides="epochs")):
+            self._refuse(f"{words}, since this run was opened: run the cells from `runs.Run` on again")
+
+    def _write(self, networks: dict, history: dict, samples: dict) -> None:
         import numpy as np
 
-        self.networks = networks_digest(networks)
-        self._check_origin(history, "the history is", "train")
-        self._check_origin(samples, "the samples are", "draw the samples")
-        self.trained_on = getattr(history, "dataset", None)
-        if (epochs := len(next(iter(history.values()), ()))) < self.settings.epochs and isinstance(history, Made):
-            self._stopped(epochs)
         self._open()
         if not (self.partial / "log.txt").exists():  # the record cell is run once more
             self.begin_log("".join(f"{line}\n" for line in self.lines))
@@ -185,51 +224,21 @@ class Run:
         np.savez_compressed(packed, **samples)
         write_aside(self.partial / "samples.npz", packed.getvalue())
 
-    def _check_origin(self, made: dict, what: str, cell: str) -> None:
-        """Raises UserError where something that knows its origin is not of the saved networks and these settings."""
-        if not isinstance(made, Made):
-            return
-        if made.networks != self.networks:
-            self._refuse(f"{what} from other networks than these: run the cells that {cell} again")
-        if made.settings and (words := unlike(made.settings, self.settings, besides="epochs")):
-            self._refuse(f"{words}, since this run was opened: run the cells from `runs.Run` on again")
-
-    def _stopped(self, epochs: int) -> None:
-        """The record says for how long the networks were trained, and for how long they were to be."""
-        self.planned_epochs = self.planned_epochs or self.settings.epochs
-        self.settings = self.settings.model_copy(update={"epochs": epochs})
-        self.key["settings"] |= {"epochs": epochs, "planned_epochs": self.planned_epochs}
-        self._place(epochs=f"{epochs}of{self.planned_epochs}")
-
-    def record(self, found: dict, images_seen: int, **facts) -> Path:
-        """Writes result.json, the last of the record cell's files; says where the run stands or will stand.
-
-        Args:
-            found: metrics, references and what else `evaluation.evaluate` says.
-            images_seen: in training, whose throughput this and the "fit" clock give.
-            facts: dataset, parameters, layers and what else belongs to the run.
-
-        Raises:
-            UserError: the numbers are not of the saved networks, or the dataset is not the one they were trained on.
-        """
-        self._check_origin(found, "the numbers are", "evaluate")
-        if self.trained_on and facts["dataset"] != self.trained_on:
-            self._refuse("the model was not trained on these data: run the cells from `data.load` on again")
-        if (scored := getattr(found, "dataset", None)) and scored != facts["dataset"]:
-            self._refuse("the numbers are of other data than the training: run the evaluation again")
-        if "fit" not in self.seconds:
-            self._refuse("nothing has been trained since this run was opened: run the training cell first")
+    def _write_result(self, model, history: dict, found: dict) -> None:
         planned = {"planned_epochs": self.planned_epochs} if self.planned_epochs else {}
+        effort = model.effort()
         result = {
             "run": self.name,
             "notebook": self.settings.notebook,
-            "keys": {"training": self.key, "evaluation": keys.evaluation_key(self.settings)},
+            "keys": {"training": self.key, "evaluation": self.evaluation_key},
             "settings": self.settings.model_dump(exclude={"output_dir"}),
             **planned,
-            **facts,
+            "dataset": history.dataset,
+            "steps": effort["steps"],
+            **model.facts(),
             **found,
-            "images_seen": images_seen,
-            "images_per_second": round(images_seen / self.seconds["fit"], 1),
+            "images_seen": effort["images_seen"],
+            "images_per_second": round(effort["images_seen"] / self.seconds["fit"], 1),
             "continued_after": self.continued,
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _RSS_PER_MIB, 1),
@@ -239,20 +248,17 @@ class Run:
             "versions": keys.versions(),
         }
         write_result(self.partial, result)
-        notebook = self.partial / "notebook.ipynb"
-        if not notebook.exists() or notebook.stat().st_mtime < self.process_start:
-            if self.folder.is_dir() and not states.fault(self.folder):
-                return self.partial  # a complete run, notebook included, is not replaced by one without
-            states.put_in_place(self.partial, self.folder)
-        # else papermill is writing it, and the rename waits for its last line
-        locks.release(self.opened)
-        return self.folder
+
+
+def finite(metrics: dict[str, float], run: str) -> None:
+    """Raises UserError when some number of a run is none."""
+    if bad := [name for name, value in metrics.items() if not math.isfinite(value)]:
+        raise UserError(f"{run}: {', '.join(bad)} is not finite: training diverged; lower learning_rate")
 
 
 def write_result(folder: Path, result: dict) -> None:
     """Writes a run's result.json, whose numbers must be finite."""
-    if bad := [name for name, value in result["metrics"].items() if not math.isfinite(value)]:
-        raise UserError(f"{result['run']}: {', '.join(bad)} is not finite: training diverged; lower learning_rate")
+    finite(result["metrics"], result["run"])
     write_aside(folder / "result.json", json.dumps(result, indent=1, allow_nan=False))
 
 

@@ -72,12 +72,6 @@ def even_size(count: int, most: int) -> int:
     return count // -(-count // most)
 
 
-def effort(model) -> dict:
-    """What the training took: "steps" of each optimizer by what it updates, and "images_seen" in all epochs."""
-    steps = {name: int(one.iterations) for name, one in model.optimizers.items()}  # the judge's first: it sees them all
-    return {"steps": steps, "images_seen": next(iter(steps.values())) * model.settings.batch_size}
-
-
 def train(model, dataset, settings, callbacks=(), checkpoint=None) -> dict[str, list[float]]:
     """Trains a model by `fit()` and returns its history: every loss by name, one number an epoch.
 
@@ -121,7 +115,10 @@ def train(model, dataset, settings, callbacks=(), checkpoint=None) -> dict[str, 
     )
     found = checkpoint.history if checkpoint else history.history
     found = {name: [float(value) for value in values] for name, values in found.items()}
-    return Made(found, networks_digest(model.networks), settings, dataset.record() if checkpoint else None)
+    made = Made(found, networks_digest(model.networks), settings, dataset.record() if checkpoint else {})
+    if checkpoint:
+        checkpoint.run.trained = made.networks
+    return made
 
 
 def _check_fresh(model, dataset, settings) -> None:

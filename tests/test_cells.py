@@ -163,8 +163,8 @@ def test_other_data_than_those_of_the_training(opened, npz):
     ours.names |= {"dataset": str(npz(train=300, name="other.npz"))}
     ours.run("settings", "run", "data", "model", "train", "samples", "evaluate")
     ours.names["images"] = data.load(str(npz()), 20)
-    with pytest.raises(UserError, match="the model was not trained on these data"):
-        ours.run("record")
+    ours.run("record")
+    assert ours.recorded() == (8, 2, 2, "other.npz"), "those of the training, whatever is loaded now"
     with pytest.raises(
         UserError, match=r"the settings ask for dataset .*other\.npz.*run the cell of `data\.load` again"
     ):
@@ -179,6 +179,100 @@ def test_numbers_of_other_data_are_not_recorded(opened, npz):
     with pytest.raises(UserError, match="the numbers are of other data than the training"):
         ours.run("record")
     ours.run("evaluate", "record")
+
+
+@pytest.mark.parametrize("name", ["vae_mnist", "gan_mnist"])
+def test_samples_of_other_data_are_not_recorded(name, opened, npz):
+    ours, own = opened(name).run_all(), str(npz())
+    ours.names["dataset"] = str(npz(train=300, name="other.npz"))
+    ours.run("settings", "data", "samples")
+    ours.names["dataset"] = own
+    ours.run("settings", "data", "evaluate")
+    with pytest.raises(UserError, match="the samples are of other data than the training"):
+        ours.run("record")
+
+
+def test_images_that_were_changed_after_they_were_loaded_are_neither_trained_on_nor_scored(opened):
+    ours = opened().run_all()
+    images = ours.names["images"]
+    ours.names["images"] = replace(images, x_test=images.x_train[:60])
+    with pytest.raises(UserError, match=r"the images are not as `data\.load` gave them"):
+        ours.run("evaluate")
+    ours.names["images"] = replace(images, x_train=255 - images.x_train)
+    with pytest.raises(UserError, match="but another tiny"):
+        ours.run("run", "model", "train")
+
+
+def test_the_record_has_layers_and_steps_of_the_networks_that_it_keeps(opened):
+    """However settings, model and batch size are looked at in between."""
+    ours = opened().run_all()
+    before, model = runs.read_result(ours.folder), ours.names["model"]
+    ours.names |= {"width": 64, "batch_size": 32}
+    ours.run("settings", "model")
+    ours.names |= {"width": 8, "model": model}
+    ours.run("settings", "record")
+    for name in ("parameters", "layers", "steps", "images_seen"):
+        assert runs.read_result(ours.folder)[name] == before[name]
+
+
+def test_snapshots_of_another_training_are_not_kept(opened):
+    ours = opened().run_all()
+    old = ours.names["snapshots"]
+    ours.run("run", "model", "train")
+    ours.names["snapshots"] = old
+    with pytest.raises(UserError, match="these snapshots are not of this model's training"):
+        ours.run("samples")
+
+
+def test_a_history_or_a_model_of_an_earlier_training_is_not_recorded(opened):
+    ours = opened().run_all()
+    old = {name: ours.names[name] for name in ("model", "history", "samples", "found", "snapshots")}
+    ours.names["seed"] = 1
+    ours.run("settings", "run", "model", "train")
+    ours.names |= old
+    with pytest.raises(UserError, match="since this run was opened"):
+        ours.run("record")
+
+
+@pytest.mark.parametrize("how", ["cut", "in place", "as a dict"])
+@pytest.mark.parametrize(("what", "words"), [("history", "the history is"), ("found", "the numbers are")])
+def test_what_was_changed_since_it_was_made_is_not_recorded(what, words, how, opened):
+    ours = opened().run_all()
+    made = ours.names[what]
+    if how == "in place":
+        (made["loss"] if what == "history" else made["metrics"]).pop(*([] if what == "history" else ["test_kl"]))
+    else:
+        ours.names[what] = (
+            {name: value[1:] for name, value in made.items()} if how == "cut" and what == "history" else {**made}
+        )
+    with pytest.raises(UserError, match=f"{words} not as it was made"):
+        ours.run("record")
+
+
+def test_own_columns_may_be_added_to_the_samples(opened):
+    ours = opened().run_all()
+    ours.names["samples"]["mine"] = ours.names["samples"]["samples"][:2]
+    ours.run("record")
+    assert runs.read_samples(ours.folder)["mine"].shape[0] == 2
+
+
+def test_a_record_that_is_refused_writes_nothing(opened, tmp_path):
+    gan = opened("gan_mnist").run_all()
+    gan.names["seed"] = 1
+    gan.run("settings", "run", "model", "train", "samples")  # the numbers are the earlier ones'
+    with pytest.raises(UserError, match="the numbers are from other networks"):
+        gan.run("record")
+    assert list((gan.names["run"].partial / "model").iterdir()) == []
+    vae = opened().run_all()
+    assert sorted(path.name for path in (vae.folder / "model").iterdir()) == ["decoder.keras", "encoder.keras"]
+
+
+def test_the_numbers_key_is_that_of_the_code_as_it_was_when_the_run_was_opened(opened, monkeypatch):
+    ours = opened().run(*list(CELLS)[1:-1])
+    expected = ours.names["run"].evaluation_key
+    monkeypatch.setattr("lib.keys.evaluation_key", lambda _: {"sources": {"evaluate": "edited meanwhile"}})
+    ours.run("record")
+    assert runs.read_result(ours.folder)["keys"]["evaluation"] == expected
 
 
 def test_data_of_the_same_name_from_another_file_are_not_trained_on(opened, npz):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from lib import data, keys, models, runs, training
-from lib.notebooks import NOTEBOOK_DIR
+from lib import data, models, runs, training
+from lib.errors import UserError
+from lib.notebooks import NOTEBOOK_DIR, ROOT, code_cells
 from lib.study import kernel, plan
 
 SCRIPT = Path(sys.executable).with_name("latent-report")
@@ -48,7 +50,7 @@ def test_a_study_in_an_odd_environment(tmp_path, npz, study, elsewhere):
     tiny = {"epochs": 1, "width": 8, "latent_dim": 2, "batch_size": 16, "validation": 20}
     path = study(f"notebooks: {{gan_mnist: {{defaults: {json.dumps(tiny | {'dataset': str(npz())})}, runs: [{{}}]}}}}")
     words = [SCRIPT, "run", path, "--out", tmp_path / "out", "--no-report"]
-    environment = odd(tmp_path, elsewhere)
+    environment = odd(tmp_path, elsewhere) | {"MPLBACKEND": "nonsense", "PYTHONWARNINGS": "error::DeprecationWarning"}
     done = subprocess.run(words, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
@@ -57,6 +59,32 @@ def test_a_study_in_an_odd_environment(tmp_path, npz, study, elsewhere):
     history = training.train(models.build(run.settings, dataset.shape), dataset, run.settings)
     for name, values in runs.read_history(run.folder).items():
         assert values == pytest.approx(history[name], rel=1e-3), name  # to the last digit where threads are as many
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", '{"floatx": "float128"}', '{"image_data_format": "sideways"}'])
+def test_a_keras_json_that_keras_cannot_use_is_named(content, tmp_path):
+    (tmp_path / "keras.json").write_text(content)
+    code = "from lib.backend import keras\nfrom lib.errors import UserError\n"
+    code += "try:\n    keras.Model\nexcept UserError as error:\n    print(error)"
+    environment = os.environ | {"KERAS_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert re.fullmatch(rf"{tmp_path}/keras\.json: Keras cannot use it \(.+\): mend it, or move it away\n", done.stdout)
+
+
+def test_a_data_folder_that_cannot_be_written_to_is_found_before_training(settings, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LATENT_REPORT_DATA", str(tmp_path / "file"))
+    with pytest.raises(UserError, match=r"cannot be written to .*; set LATENT_REPORT_DATA"):
+        runs.Run(settings("gan_mnist", dataset="digits", output_dir=str(tmp_path / "one")))
+    assert not (tmp_path / "one.partial").exists()
+
+
+def test_files_get_the_mode_that_the_users_umask_asks_for(tmp_path):
+    code = "from pathlib import Path; from lib import files; files.write_aside(Path(__import__('sys').argv[1]), 'x')"
+    for mask in (0o077, 0o022):
+        words = [sys.executable, "-c", code, tmp_path / "x"]
+        subprocess.run(words, cwd=ROOT, check=True, preexec_fn=lambda mask=mask: os.umask(mask))
+        assert (tmp_path / "x").stat().st_mode & 0o777 == 0o666 & ~mask
 
 
 def test_keras_json_and_another_backend_change_nothing(tmp_path, elsewhere):
@@ -74,9 +102,7 @@ def test_keras_json_and_another_backend_change_nothing(tmp_path, elsewhere):
 def test_keras_that_was_imported_before_with_another_backend_is_said_in_one_line():
     code = "import sys, types; keras = types.ModuleType('keras'); sys.modules['keras'] = keras\n"
     code += "keras.config = types.SimpleNamespace(backend=lambda: 'jax')\n"
-    code += (
-        "from lib.settings import UserError\ntry:\n    import lib.backend\nexcept UserError as error:\n    print(error)"
-    )
+    code += "from lib.settings import UserError\ntry:\n    from lib.backend import keras; keras.Model\nexcept UserError as error:\n    print(error)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=runs.ROOT)
     assert done.stdout == "Keras was imported with the backend jax: import lib before Keras\n", done.stderr
 
@@ -95,7 +121,7 @@ def test_the_command_from_a_folder_with_another_lib(words, on_the_path, elsewher
 
 def test_every_notebook_finds_our_lib_first(elsewhere):
     for path in sorted(NOTEBOOK_DIR.glob("*.ipynb")):
-        cells = keys.code_cells(json.loads(path.read_text(encoding="utf-8")))
+        cells = code_cells(json.loads(path.read_text(encoding="utf-8")))
         lines = "".join("".join(cell["source"]) + "\n" for cell in cells).splitlines()
         first = next(line for line in lines if "import" in line and " lib" in line)
         assert first.startswith("import latent_report"), path.name

@@ -13,7 +13,7 @@ from lib.backend import keras
 from lib.models import build
 from lib.report import tour
 from lib.scores.drawing import decode
-from lib.training import OneLineAnEpoch, effort, train
+from lib.training import OneLineAnEpoch, train
 from lib.widgets import controls, live, moves, tables
 
 
@@ -155,7 +155,7 @@ def test_an_interrupt_keeps_what_was_learnt(settings, monkeypatch):
     history = train(model, data, ours, [widgets.progress(run), Stop()])
     assert len(history["loss"]) == 2  # the epoch at work is finished
     assert "interrupted after 2 of 5 epochs" in lines[-1]
-    assert effort(model)["images_seen"] == 2 * 32
+    assert model.effort()["images_seen"] == 2 * 32
     assert signal.getsignal(signal.SIGINT) is before
 
 

@@ -15,7 +15,7 @@ from lib.models.layers import facts, stream
 from lib.models.vae import bernoulli_nll, binarize_once, gaussian_nll, kl_to_standard_normal
 from lib.models.wgan import emd_estimate, gradient_penalty
 from lib.provenance import networks_digest
-from lib.training import NonFiniteLossError, batches, blocks, effort, even_size, rate, train
+from lib.training import NonFiniteLossError, batches, blocks, even_size, rate, train
 
 RNG = np.random.default_rng(0)
 
@@ -254,7 +254,7 @@ def test_steps_and_images_are_counted(settings):
     model = build(ours, (8, 8, 1))
     train(model, dataset, ours)
     steps = {"critic": 2 * 2 * 3, "generator": 2 * 2}
-    assert effort(model) == {"steps": steps, "images_seen": 2 * 48}
+    assert model.effort() == {"steps": steps, "images_seen": 2 * 48}
 
 
 def test_clipping_holds_after_training(settings):

@@ -111,6 +111,25 @@ def test_a_run_cannot_be_made_under_every_name(name, tmp_path, settings):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_current_folder_is_refused_under_another_name_too(tmp_path, settings, monkeypatch):
+    (tmp_path / "real" / "here").mkdir(parents=True)
+    (tmp_path / "alias").symlink_to(tmp_path / "real")
+    monkeypatch.chdir(tmp_path / "real" / "here")
+    with pytest.raises(UserError, match="is the current folder or holds it"):
+        runs.Run(settings("gan_mnist", dataset="digits", output_dir=str(tmp_path / "alias" / "here")))
+
+
+@pytest.mark.parametrize("hindrance", ["mount", "name"])
+def test_a_folder_that_cannot_be_renamed_is_found_before_training(hindrance, tmp_path, settings, monkeypatch):
+    name, words = "n" * 250, r"cannot be used \(File name too long\)"
+    if hindrance == "mount":
+        name, words = "out", "is where another disk is mounted, and cannot be renamed; name a folder inside it"
+        monkeypatch.setattr(os.path, "ismount", lambda path: path.name == "out")
+    with pytest.raises(UserError, match=words):
+        runs.Run(settings("gan_mnist", dataset="digits", output_dir=str(tmp_path / name)))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_new_an_empty_and_an_earlier_runs_folder_may_be_used(tmp_path, one):
     (tmp_path / "empty").mkdir()
     for folder in (tmp_path / "new", tmp_path / "empty", one.folder):
@@ -124,12 +143,15 @@ def test_what_else_lies_in_a_runs_folder_moves_along(one):
     partial = ownership.partial_of(one.folder)
     os.rename(one.folder, partial)
     synthetic.write(one)
-    for name in ("own.txt", ".git-credentials", "model/own.txt"):
+    names = ("own.txt", ".git-credentials", "model/own.txt", "error.txt", "progress.json")
+    for name in names:  # the last ones are called as files of a run in the making
         (one.folder / name).write_text("yours")
     (one.folder / ".result.json-abcd1234").write_text("left by a process that died")
     states.commit(one.folder)
     kept = {
-        str(path): text for path, text in contents(one.folder).items() if path.suffix == ".txt" or "git" in str(path)
+        str(path): text
+        for path, text in contents(one.folder).items()
+        if path.suffix == ".txt" or "git" in str(path) or path.name == "progress.json"
     }
     assert kept.pop("log.txt")
     assert kept == {
@@ -138,6 +160,8 @@ def test_what_else_lies_in_a_runs_folder_moves_along(one):
         "own.txt": b"yours",
         ".git-credentials": b"yours",
         "model/own.txt": b"yours",
+        "error.txt": b"yours",
+        "progress.json": b"yours",
     }
     assert (one.folder / "model" / "mine.keras").read_text() == "mine"
     assert not (one.folder / ".result.json-abcd1234").exists()

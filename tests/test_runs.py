@@ -9,13 +9,29 @@ import sys
 import time
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from lib import keys, locks, runs, states
 from lib.errors import UserError
 from lib.ownership import RUN_FILES
+from lib.provenance import Made, networks_digest
 
-NOTHING = {"metrics": {}}
+
+class Trained:
+    """A model of which only the record is asked."""
+
+    networks, effort = {}, staticmethod(lambda: {"steps": {}, "images_seen": 10})
+    facts = staticmethod(lambda: {"layers": {}, "parameters": {}})
+
+
+def record(run, jsd=0.1, **metrics):
+    """Records a run as if it had been trained."""
+    run.seconds["fit"], run.trained = 1.0, networks_digest({})
+    history, samples, found = {"jsd": [jsd] * run.settings.epochs}, {"samples": np.ones((1, 1))}, {"metrics": metrics}
+    return run.record(
+        Trained, *(Made(each, run.trained, None, {"name": "digits"}) for each in (history, samples, found))
+    )
 
 
 def test_source_digest_sees_only_what_runs():
@@ -60,13 +76,11 @@ def made(tmp_path, settings):
     folder = tmp_path / "runs" / "one"
     ours = settings("gan_mnist", dataset="digits", output_dir=str(folder))
     run = runs.Run(ours)
-    run.seconds["fit"] = 1.0
     run.log("epoch 1/1", show=False)
-    run.save({}, {"jsd": [0.1]}, {"samples": [[1]]})
     cell = {"cell_type": "code", "source": ["1"], "execution_count": 1, "outputs": [], "metadata": {}}
     content = {"cells": [cell], "metadata": {"papermill": {"end_time": "now"}}}
     (run.partial / "notebook.ipynb").write_text(json.dumps(content))
-    run.record(NOTHING, images_seen=10, layers={}, parameters={})
+    record(run)
     return folder, ours
 
 
@@ -84,14 +98,11 @@ def test_a_run_whose_notebook_is_being_written_waits_for_its_commit(made):
 
 def test_without_papermill_the_record_cell_commits(tmp_path, settings):
     run = runs.Run(settings("gan_mnist", dataset="digits", output_dir=str(tmp_path / "one")))
-    run.seconds["fit"] = 1.0
-    run.save({}, {"jsd": [0.1]}, {"samples": [[1]]})
-    assert run.record(NOTHING, images_seen=10, layers={}) == tmp_path / "one"
+    assert record(run) == tmp_path / "one"
     assert (tmp_path / "one" / "result.json").is_file()
     run.log("again", show=False)  # cells that are run once more, after the partial folder has been renamed away
-    run.save({}, {"jsd": [0.2]}, {"samples": [[1]]})
-    assert run.record(NOTHING, images_seen=10, layers={}) == tmp_path / "one"
-    assert runs.read_history(tmp_path / "one") == {"jsd": [0.2]}
+    assert record(run, 0.2) == tmp_path / "one"
+    assert runs.read_history(tmp_path / "one") == {"jsd": [0.2] * run.settings.epochs}
 
 
 def test_state_settles_what_plain_papermill_left(made):
@@ -199,17 +210,15 @@ def test_a_whole_run_is_not_replaced_by_one_without_notebook(made):
     folder, ours = made
     states.commit(folder)
     run = runs.Run(ours)
-    run.seconds["fit"] = 1.0
-    run.save({}, {"jsd": [0.1]}, {"samples": [[1]]})
-    assert run.record(NOTHING, images_seen=10, layers={}) == runs.partial_of(folder)
+    assert record(run) == runs.partial_of(folder)
     assert (folder / "notebook.ipynb").is_file()
 
 
 def test_a_number_that_is_not_finite_is_not_recorded(tmp_path, settings):
     run = runs.Run(settings("gan_mnist", dataset="digits", output_dir=str(tmp_path / "one")))
-    run.seconds["fit"] = 1.0
     with pytest.raises(UserError, match="one: jsd_test is not finite"):
-        run.record({"metrics": {"jsd_test": float("inf")}}, images_seen=10, layers={})
+        record(run, jsd_test=float("inf"))
+    assert not (run.partial / "history.csv").exists(), "nothing is written of what is refused"
 
 
 def test_commit_replaces_the_old_run_whole(made):

@@ -13,7 +13,7 @@ import numpy as np
 from lib import data, keys, models, runs
 from lib.backend import keras
 from lib.errors import UserError
-from lib.provenance import Made, check_built, networks_digest
+from lib.provenance import LOAD_AGAIN, Made, check_built, networks_digest
 from lib.scores import estimates
 from lib.scores.card import Scorecard
 from lib.scores.drawing import decode, latents
@@ -53,15 +53,15 @@ class Snapshots(keras.callbacks.Callback):
 def samples(model, dataset, snapshots: Snapshots) -> dict[str, np.ndarray]:
     """The images that a run keeps in `samples.npz`: galleries, final samples and the training images nearest to the
     first of them; for a model that can encode, its latent space too."""
-    if not snapshots.images:
-        raise UserError("this model has not been trained: run the cell of `training.train` first")
+    if not snapshots.images or snapshots.model is not model:
+        raise UserError("these snapshots are not of this model's training: run the cells from `models.build` on again")
     kept = {
         "grid_epochs": np.array(snapshots.epochs),
         "grids": np.stack(snapshots.images),
         "samples": decode(model, latents(SAMPLES, model.latent_dim)),
     }
     kept["nearest"] = dataset.x_train[estimates.nearest(kept["samples"][:SHOWN], dataset.x_train)]
-    return Made(kept | latent_space(model, dataset), networks_digest(model.networks))
+    return Made(kept | latent_space(model, dataset), networks_digest(model.networks), None, dataset.record())
 
 
 def latent_space(model, dataset, count: int = 2000) -> dict[str, np.ndarray]:
@@ -139,6 +139,8 @@ def evaluate(model, dataset, settings, say=print) -> dict[str, dict]:
         UserError: the model was built with other settings.
     """
     check_built(model, settings, besides="epochs")
+    if dataset.changed:
+        raise UserError(f"the images are not as `data.load` gave them: {LOAD_AGAIN}")
     card = Scorecard(dataset, say)
     metrics = card.scores(card.images(model, card.count))
     untrained = models.build(settings, dataset.shape, type(model))  # the seed gives the untrained network again
