@@ -84,7 +84,8 @@ def build(study: plan.Study, strict: bool = False, assets: bool = False) -> Path
                 write_notebook(one, study.folder / "notebooks")
         write_self_test(study.folder / "notebooks")
         at_home = study.folder.parent == plan.REPORTS_DIR
-        home = {"home": "../index.html", "home_name": "All studies"} if at_home else {}
+        listed_beside = at_home and not published(page)
+        home = {"home": "../index.html", "home_name": "All studies"} if listed_beside else {}
         markup = html.render(notebook, study.title, code=False, **home)
         checked(markup, study)
         markup, kept = beside(markup, study.folder / "assets") if assets else (markup, set())
@@ -115,6 +116,14 @@ def _shown_before(folder: Path) -> int:
         return json.loads((folder / "summary.json").read_bytes())["done"] * (folder / "index.html").is_file()
     except (OSError, ValueError, KeyError, TypeError):
         return 0
+
+
+def published(page: Path) -> bool:
+    """Whether a page goes where the list of studies does not: git ignores the list, but not this page."""
+    words = ["git", "check-ignore", "--quiet", page.name]
+    with suppress(OSError):  # there is no git
+        return subprocess.run(words, cwd=page.parent, stderr=subprocess.DEVNULL, check=False).returncode == 1
+    return False
 
 
 def decode(found: Sequence[Entry]) -> None:
