@@ -12,6 +12,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 
+import nbformat
 import numpy as np
 import pytest
 import synthetic
@@ -105,8 +106,13 @@ def test_a_failed_run_leaves_a_visible_gap(page):
     assert "out of memory" in gap
 
 
+def nothing_shown(_):
+    """A report's notebook, known as a study's by its first cell, which shows nothing."""
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("page = writeup.Page(study)")])
+
+
 def test_strict_builds_and_then_complains(study, page, monkeypatch):
-    monkeypatch.setattr(report, "execute", lambda *_: report.nbformat.v4.new_notebook())
+    monkeypatch.setattr(report, "execute", nothing_shown)
     monkeypatch.setattr(report, "checked", lambda *_: None)
     with pytest.raises(report.IncompleteError, match=FAILED) as error:
         report.build(study, strict=True)
@@ -211,7 +217,7 @@ def test_only_images_of_an_earlier_page_are_removed_from_assets(study, page, tmp
 
 
 def test_building_a_report_leaves_other_files_in_assets(study, page, monkeypatch):
-    monkeypatch.setattr(report, "execute", lambda *_: report.nbformat.v4.new_notebook())
+    monkeypatch.setattr(report, "execute", nothing_shown)
     monkeypatch.setattr(report, "checked", lambda *_: None)
     folder = study.folder / "assets"
     report.beside(f'<img src="data:image/png;base64,{"A" * 4000}">', folder)
@@ -225,7 +231,7 @@ def test_building_a_report_leaves_other_files_in_assets(study, page, monkeypatch
 
 @pytest.mark.parametrize("ignored", [True, False])
 def test_a_page_that_is_published_has_no_link_to_the_list_of_studies(tmp_path, monkeypatch, ignored):
-    monkeypatch.setattr(report, "execute", lambda *_: report.nbformat.v4.new_notebook())
+    monkeypatch.setattr(report, "execute", nothing_shown)
     monkeypatch.setattr(report, "write_self_test", lambda _: None)
     monkeypatch.setattr(plan, "REPORTS_DIR", home := tmp_path / "reports")
     (tmp_path / "s.yaml").write_text("notebooks: {gan_mnist: {defaults: {dataset: digits}, runs: [{}]}}")
@@ -670,11 +676,11 @@ def test_homework_has_seventeen_figures(tmp_path, monkeypatch):
 
 
 def test_rendering_makes_html_in_markdown_visible_text():
-    notebook = report.nbformat.v4.new_notebook()
+    notebook = nbformat.v4.new_notebook()
     source = (
         f"# Title {EVIL}\n\n{EVIL}\n\n[x](javascript:alert(3)) $x^2$ [y](other.ipynb) ![z](https://example.org/z.png)"
     )
-    notebook.cells = [report.nbformat.v4.new_markdown_cell(source)]
+    notebook.cells = [nbformat.v4.new_markdown_cell(source)]
     markup = render(notebook, "t")
     tags = Tags(markup).tags
     assert [attrs for tag, attrs in tags if tag == "script"] == [{}, {}]  # the page's own
