@@ -229,6 +229,22 @@ def test_building_a_report_leaves_other_files_in_assets(study, page, monkeypatch
     (study.folder / "index.html").write_text(page, encoding="utf-8")
 
 
+def test_a_report_notebook_with_somebodys_notes_is_kept(study, page, monkeypatch, capsys):
+    monkeypatch.setattr(report, "execute", nothing_shown)
+    monkeypatch.setattr(report, "checked", lambda *_: None)
+    edited, later = study.folder / "report.ipynb", (study.folder / "index.html").stat().st_mtime + 3600
+    built = edited.read_bytes()
+    edited.write_bytes(built.replace(b'"cells": [', b'"cells": [{"cell_type": "markdown", "source": "notes"},', 1))
+    os.utime(edited, (later, later))
+    report.build(study)
+    assert "kept as report-edited.ipynb" in capsys.readouterr().out
+    assert b"notes" in (study.folder / "report-edited.ipynb").read_bytes()
+    assert b"notes" not in edited.read_bytes()
+    (study.folder / "report-edited.ipynb").unlink()
+    edited.write_bytes(built)
+    (study.folder / "index.html").write_text(page, encoding="utf-8")
+
+
 @pytest.mark.parametrize("ignored", [True, False])
 def test_a_page_that_is_published_has_no_link_to_the_list_of_studies(tmp_path, monkeypatch, ignored):
     monkeypatch.setattr(report, "execute", nothing_shown)

@@ -78,6 +78,7 @@ def build(study: plan.Study, strict: bool = False, assets: bool = False) -> Path
         decode(found)
         notebook = execute(study)
         runs.write_aside(study.folder / "results.csv", results_csv(found))
+        ownership.keep_edited(study.folder / "report.ipynb", page)
         runs.write_aside(study.folder / "report.ipynb", nbformat.writes(notebook))
         for one in found:
             if page_of(one):
