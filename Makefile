@@ -24,7 +24,7 @@ report: $(INSTALLED)
 	$(BIN)/latent-report run "$(STUDY)"
 
 lab: $(INSTALLED)
-	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/explore.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --LabApp.default_url=/lab/tree/notebooks/explore.ipynb
 
 bench: $(INSTALLED) # beside PyTorch and JAX; half an hour, on a machine that does nothing else
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[bench]'

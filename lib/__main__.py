@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -290,7 +291,19 @@ def _build(study, options, only_new: bool = False) -> int:
     except UserError as error:  # not status 2: the input was good
         print(f"latent-report: {error}", file=sys.stderr)
         return 1
+    _say_gaps(study, options)
     return 0
+
+
+def _say_gaps(study, options) -> None:
+    """Says how many runs the report lacks, and how to make them."""
+    counts = json.loads((study.folder / "summary.json").read_bytes())
+    if not (gaps := counts["runs"] - counts["done"]):
+        return
+    words = ["latent-report", "run", options.study, *(["--out", options.out] if options.out else [])]
+    words += [word for pair in options.parameters for word in ("-p", *pair)]
+    how = "" if study.as_found else f"; to make what is missing: {shlex.join(words)}"
+    print(f"latent-report: the report lacks {gaps} of {counts['runs']} runs{how}", file=sys.stderr)
 
 
 def _report(options) -> int:

@@ -6,6 +6,7 @@ we wrote are ever removed; and whatever else lies in a run's folder moves along.
 """
 
 import glob
+import itertools
 import json
 import os
 import re
@@ -24,6 +25,7 @@ TOUR = "tour.npz"  # what a report shows of a run beyond what the run kept
 _PARTIAL_FILES = (*RUN_FILES, CHECKPOINT, PROGRESS, ERROR, KERNEL_LOG, MARK, LOCK)
 # of a file that a process was writing when it died, as `files.aside` names it
 _TEMPORARY = re.compile(rf"\.({'|'.join(map(re.escape, (*_PARTIAL_FILES, TOUR)))})-[a-z0-9_]{{8}}")
+EDITED_SECONDS = 60  # papermill goes on writing a notebook after its last cell
 _PAGE = b'content="Latent Report"'
 STUDY_FILES = {  # that a study replaces, and the words by which it knows its own
     "index.html": _PAGE,
@@ -159,6 +161,7 @@ def replace(partial: Path, folder: Path) -> None:
         os.rename(partial, folder)
         return
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:50]}-old-"))
+    keep_edited(folder / "notebook.ipynb", folder / "result.json")
     os.rename(folder, aside / folder.name)
     os.rename(partial, folder)
     recover(folder)
@@ -176,6 +179,20 @@ def recover(folder: Path) -> None:
             os.rename(earlier, folder)
         with suppress(OSError):  # something has no place in the new folder, and stays here
             aside.rmdir()
+
+
+def keep_edited(notebook: Path, beside: Path) -> None:
+    """Renames a notebook that is about to be replaced, if somebody has saved it since it was made: notes may be in it.
+
+    Args:
+        beside: a file that was written when the notebook was.
+    """
+    with suppress(OSError):
+        if notebook.stat().st_mtime > beside.stat().st_mtime + EDITED_SECONDS:
+            names = (f"{notebook.stem}-edited{number or ''}.ipynb" for number in itertools.count())
+            free = next(path for path in map(notebook.with_name, names) if not os.path.lexists(path))
+            os.rename(notebook, free)
+            print(f"{notebook}: was saved by somebody since it was made; kept as {free.name}", flush=True)
 
 
 def _move_into(source: Path, target: Path) -> None:

@@ -297,6 +297,29 @@ def test_a_scatter_of_any_two_numbers(opened, address):
     assert re.search(r"JSD, test \(nats\) 0\.\d", page.locator("#scatter svg a").first.get_attribute("aria-label"))
 
 
+@pytest.mark.parametrize("width", [390, 1440])
+def test_nothing_is_cut_off(opened, study, width):
+    text = (study.folder / "index.html").read_text(encoding="utf-8")
+    text = re.sub(r'("data": ")[^"]+', r"\1CIFAR-10 through JPEG", text)
+    text = re.sub(
+        "<caption>[^<]*", "<caption>GAN on CIFAR-10 through JPEG (a lossy copy, sha256 3d1c69e3): 3 runs", text
+    )
+    (long := study.folder / "long.html").write_text(text, encoding="utf-8")
+    page = opened(long.as_uri(), width)
+    page.evaluate("document.querySelectorAll('main details').forEach((one) => { one.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    beyond = """([inner, outer]) => [...document.querySelectorAll(inner)].filter((one) =>
+      one.getBoundingClientRect().right > one.closest(outer).getBoundingClientRect().right + 1)
+      .map((one) => one.textContent)"""
+    assert page.locator(".scroll caption").count() > 3
+    assert page.locator("main table").count() == page.locator(".scroll table").count()  # each scrolls in its own box
+    for inner, outer in ((".scroll caption", ".scroll"), ("svg text", "svg"), ("main select", ".controls")):
+        assert page.evaluate(beyond, [inner, outer]) == [], inner
+    shade = page.locator("#runs-table").evaluate("table => getComputedStyle(table.parentElement).backgroundImage")
+    assert shade.startswith("linear-gradient") == (width == 390)  # on a phone, scroll bars are not seen
+    long.unlink()
+
+
 def test_runs_published_without_their_notebooks_are_no_links(opened, tmp_path):
     study = written(tmp_path)
     for run in study.runs:

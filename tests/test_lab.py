@@ -1,8 +1,10 @@
 """JupyterLab as somebody uses it: open a notebook, run all cells, move a slider, see the picture change."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
 import urllib.request
 
 import pytest
@@ -37,9 +39,17 @@ def copy_of_the_repository(folder):
 
 
 def words_of_make_lab():
-    """The arguments of jupyter in the Makefile's target `lab`."""
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    return re.search(r"^lab:.*\n\t\$\(BIN\)/jupyter lab(.*)$", makefile, re.MULTILINE).group(1).split()
+    """The arguments of jupyter in the Makefile's target `lab`, without running anything."""
+    done = subprocess.run(["make", "--dry-run", "lab"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return re.search(r"/jupyter lab (.*)$", done.stdout, re.MULTILINE).group(1).split()
+
+
+@pytest.mark.parametrize("user", [0, 1000])
+def test_make_lab_starts_as_root_too(tmp_path, monkeypatch, user):
+    (tmp_path / "id").write_text(f"#!/bin/sh\necho {user}\n")
+    (tmp_path / "id").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert ("--allow-root" in words_of_make_lab()) == (user == 0)
 
 
 @pytest.fixture(scope="module")

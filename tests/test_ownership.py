@@ -168,6 +168,23 @@ def test_what_else_lies_in_a_runs_folder_moves_along(one):
     assert [path.name for path in one.folder.parent.iterdir()] == [one.name], "nothing is left beside it"
 
 
+def test_a_notebook_that_somebody_has_saved_since_is_kept(one, capsys):
+    for edit in ("my notes", "more notes"):
+        (one.folder / "notebook.ipynb").write_text(edit)
+        later = (one.folder / "result.json").stat().st_mtime + 3600
+        os.utime(one.folder / "notebook.ipynb", (later, later))
+        partial = ownership.partial_of(one.folder)
+        partial.mkdir()
+        for path in (one.folder / "result.json", one.folder / "log.txt"):
+            (partial / path.name).write_bytes(path.read_bytes())
+        (partial / "notebook.ipynb").write_text("new")
+        ownership.replace(partial, one.folder)
+        assert "kept as notebook-edited" in capsys.readouterr().out
+    assert (one.folder / "notebook.ipynb").read_text() == "new"
+    assert (one.folder / "notebook-edited.ipynb").read_text() == "my notes"
+    assert (one.folder / "notebook-edited1.ipynb").read_text() == "more notes"
+
+
 @pytest.mark.parametrize("renames", [1, 2])
 def test_a_run_that_is_killed_while_it_takes_its_place_loses_nothing(renames, one, monkeypatch):
     """Nor does it when the study has other runs whose names begin alike."""

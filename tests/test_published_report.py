@@ -62,6 +62,28 @@ def test_results_csv_is_what_the_records_say(page):
     assert committed == now
 
 
+def test_no_link_leads_to_what_is_not_published():
+    root = plan.REPORTS_DIR.parent
+    listed = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a clone: what is published is not known")
+    files = {root / name for name in listed.stdout.splitlines()}
+    pages = [path for path in files if path.suffix == ".html" or path.name == "README.md"]
+    assert len(pages) >= 6
+    for page in pages:
+        links = re.findall(r'\shref="([^"#]+)|\]\(([^)#]+)', page.read_text(encoding="utf-8"))
+        local = {link for pair in links for link in pair if link and not re.match("https?:|data:", link)}
+        folders = {folder for file in files for folder in file.parents}
+        assert [link for link in local if (page.parent / link).resolve() not in files | folders] == [], page
+
+
+def test_what_any_report_writes_here_is_ignored():
+    """So a clone stays clean after `make demo`."""
+    for name in ("index.html", "demo/index.html"):
+        words = ["git", "check-ignore", "--quiet", f"reports/{name}"]
+        assert subprocess.run(words, cwd=plan.REPORTS_DIR.parent).returncode in (0, 128), name  # 128: not a clone
+
+
 def test_it_is_small_enough_to_clone():
     mib = 2**20
     for name in ("homework", "architectures"):

@@ -231,6 +231,35 @@ def test_building_a_report_leaves_other_files_in_assets(study, page, monkeypatch
     (study.folder / "index.html").write_text(page, encoding="utf-8")
 
 
+def test_a_report_notebook_with_somebodys_notes_is_kept(study, page, monkeypatch, capsys):
+    monkeypatch.setattr(report, "execute", lambda *_: OURS)
+    monkeypatch.setattr(report, "checked", lambda *_: None)
+    edited, later = study.folder / "report.ipynb", (study.folder / "index.html").stat().st_mtime + 3600
+    built = edited.read_bytes()
+    edited.write_bytes(built.replace(b'"cells": [', b'"cells": [{"cell_type": "markdown", "source": "notes"},', 1))
+    os.utime(edited, (later, later))
+    report.build(study)
+    assert "kept as report-edited.ipynb" in capsys.readouterr().out
+    assert b"notes" in (study.folder / "report-edited.ipynb").read_bytes()
+    assert b"notes" not in edited.read_bytes()
+    (study.folder / "report-edited.ipynb").unlink()
+    edited.write_bytes(built)
+    (study.folder / "index.html").write_text(page, encoding="utf-8")
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_a_page_that_is_published_has_no_link_to_the_list_of_studies(tmp_path, monkeypatch, ignored):
+    monkeypatch.setattr(report, "execute", lambda *_: OURS)
+    monkeypatch.setattr(report, "write_self_test", lambda _: None)
+    monkeypatch.setattr(plan, "REPORTS_DIR", home := tmp_path / "reports")
+    (tmp_path / "s.yaml").write_text("notebooks: {gan_mnist: {defaults: {dataset: digits}, runs: [{}]}}")
+    subprocess.run(["git", "init", "--quiet", home], check=True)
+    (home / ".gitignore").write_text("*\n" if ignored else "index.html\n!s/index.html\n")
+    markup = report.build(plan.read(str(tmp_path / "s.yaml"))).read_text(encoding="utf-8")
+    assert ('href="../index.html"' in markup) == ignored
+    assert 'href="s/index.html"' in (home / "index.html").read_text(encoding="utf-8")
+
+
 def test_run_notebooks_show_code_and_sanitised_output(study):
     markup = (study.folder / "notebooks" / f"{study.runs[0].name}.html").read_text(encoding="utf-8")
     assert "of_notebook" in markup
@@ -720,6 +749,26 @@ def test_evidence_is_found_in_reports_when_it_is_not_beside_the_study(tmp_path, 
     synthetic.finish(plan.read("others"))
     found = records.of("own", str(tmp_path / "elsewhere" / "own"))
     assert [len(found) for _, found in found.evidence] == [1]
+
+
+def test_gaps_are_said_in_one_line_with_the_command_that_fills_them(made, capsys, monkeypatch):
+    monkeypatch.setattr(report, "write_self_test", lambda folder: folder.mkdir(exist_ok=True))
+    study = made("[{latent_dim: [10, 11], width: 8}]").study
+    words = [str(study.path), "--out", str(study.folder)]
+
+    def said(*more):
+        assert main(["report", *words, *more]) == 0
+        return capsys.readouterr().err
+
+    assert said() == ""
+    shutil.rmtree(study.runs[0].folder)
+    assert said() == (
+        f"latent-report: the report lacks 1 of 2 runs; to make what is missing: latent-report run {' '.join(words)}\n"
+    )
+    (study.folder / "summary.json").unlink()
+    shutil.rmtree(study.runs[1].folder)
+    assert "lacks 2 of 2 runs" in (found := said("-p", "epochs", "3"))
+    assert found.endswith(" -p epochs 3\n")
 
 
 def test_a_page_is_not_replaced_by_one_of_gaps_only(made, capsys):

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import re
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -84,12 +85,14 @@ def _write(found: Records, notebook: nbformat.NotebookNode, page: Path, assets: 
     """Writes the page, and whatever else stands beside it."""
     folder, at_home = page.parent, page.parent.parent == plan.REPORTS_DIR
     files.write_aside(folder / "results.csv", results_csv(found))
+    ownership.keep_edited(folder / "report.ipynb", page)
     files.write_aside(folder / "report.ipynb", nbformat.writes(notebook))
     (folder / "notebooks").mkdir(exist_ok=True)
     for one in found.done:
         write_notebook(one, folder / "notebooks")
     write_self_test(folder / "notebooks")
-    home = {"home": "../index.html", "home_name": "All studies"} if at_home else {}
+    listed_beside = at_home and not goes_public(page)
+    home = {"home": "../index.html", "home_name": "All studies"} if listed_beside else {}
     markup = html.render(notebook, found.study.title, code=False, **home)
     checked(markup, found.study)
     markup, kept = with_assets(markup, folder / "assets") if assets else (markup, set())
@@ -103,6 +106,14 @@ def _write(found: Records, notebook: nbformat.NotebookNode, page: Path, assets: 
     if len(markup) > HEAVY:
         size = f"{page.name} has {len(markup) / 1e6:.0f} MB"
         print(f"{size}; with --assets its images become files that are loaded when they come into view")
+
+
+def goes_public(page: Path) -> bool:
+    """Whether a page goes where the list of studies does not: git ignores the list, but not this page."""
+    words = ["git", "check-ignore", "--quiet", page.name]
+    with suppress(OSError):  # there is no git
+        return subprocess.run(words, cwd=page.parent, stderr=subprocess.DEVNULL, check=False).returncode == 1
+    return False
 
 
 def results_csv(found: Records) -> str:

@@ -178,9 +178,9 @@ function scatter() {
     const [x, y] = choices.map((choice) => choice.value), value = (run, name) => run.metrics[name] ?? run.settings[name];
     const runs = study.runs.filter((run) => Number.isFinite(value(run, x)) && Number.isFinite(value(run, y)));
     note.textContent = `${runs.length} of ${study.runs.length} runs`;
-    const wide = panel.clientWidth > 560, width = wide ? 760 : 380; // the legend stands beside, or below
+    const wide = panel.clientWidth > 560, width = wide ? 850 : 380; // the legend stands beside, or below
     const kinds = [...new Map(runs.map((run) => [`${run.model}, ${run.data}`, run])).entries()];
-    const svg = shape("svg", { viewBox: `0 0 ${width} ${wide ? 420 : 400 + 22 * Math.ceil(kinds.length / 2)}`, role: "group", "aria-label": `${study.labels[y]} over ${study.labels[x]}, ${runs.length} runs` });
+    const svg = shape("svg", { viewBox: `0 0 ${width} ${wide ? 420 : 400 + 22 * kinds.length}`, role: "group", "aria-label": `${study.labels[y]} over ${study.labels[x]}, ${runs.length} runs` });
     if (!runs.length) {
       shape("text", { x: width / 2, y: 200, "text-anchor": "middle" }, svg, "No run has both numbers.");
       return panel.replaceChildren(svg);
@@ -195,7 +195,7 @@ function scatter() {
       shape("title", {}, dot, label);
     }
     kinds.forEach(([name, run], i) => {
-      const at = wide ? { cx: 646, cy: 44 + 22 * i } : { cx: 20 + 180 * (i % 2), cy: 412 + 22 * Math.floor(i / 2) };
+      const at = wide ? { cx: 646, cy: 44 + 22 * i } : { cx: 20, cy: 412 + 22 * i };
       if (run.family === "MNIST") shape("circle", { cx: at.cx, cy: at.cy, r: 6, fill: colour(run) }, svg);
       else shape("rect", { x: at.cx - 5, y: at.cy - 5, width: 10, height: 10, fill: colour(run) }, svg);
       shape("text", { x: at.cx + 12, y: at.cy + 4 }, svg, name);
