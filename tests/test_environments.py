@@ -102,7 +102,8 @@ def test_keras_json_and_another_backend_change_nothing(tmp_path, elsewhere):
 def test_keras_that_was_imported_before_with_another_backend_is_said_in_one_line():
     code = "import sys, types; keras = types.ModuleType('keras'); sys.modules['keras'] = keras\n"
     code += "keras.config = types.SimpleNamespace(backend=lambda: 'jax')\n"
-    code += "from lib.settings import UserError\ntry:\n    from lib.backend import keras; keras.Model\nexcept UserError as error:\n    print(error)"
+    code += "from lib.backend import keras as ours\nfrom lib.errors import UserError\n"
+    code += "try:\n    ours.Model\nexcept UserError as error:\n    print(error)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=runs.ROOT)
     assert done.stdout == "Keras was imported with the backend jax: import lib before Keras\n", done.stderr
 
