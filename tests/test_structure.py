@@ -76,3 +76,9 @@ def test_only_models_knows_models():
 def test_no_tensorflow_where_studies_and_reports_are_made(name):
     code = f"import {name}, sys; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_the_picture_is_drawn_from_the_code_as_it_is():
+    code = "import architecture, sys; sys.stdout.write(architecture.svg())"
+    drawn = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "docs", capture_output=True, text=True, check=True)
+    assert (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8") == drawn.stdout
