@@ -128,8 +128,9 @@ def training_key(settings: Settings, fingerprint: str) -> dict:
         Parts by name, so that a difference can be named: settings, data, notebook, the cell that defines the model,
         definitions, package versions.
     """
+    excluded = {"output_dir", "dataset", *settings.evaluation_only}  # where things lie on this machine shapes nothing
     return {
-        "settings": settings.model_dump(exclude={"output_dir", "dataset", *settings.evaluation_only}),
+        "settings": {**settings.model_dump(exclude=excluded), "notebook": settings.notebook_name},
         "data": fingerprint,
         "notebook": notebook_digest(settings.notebook),
         "model": source_digest(models.of(settings.notebook).source),  # `training.train` puts in what it has trained

@@ -23,6 +23,8 @@ def find(notebook: str) -> Path:
     Raises:
         UserError: there is none; names the nearest.
     """
+    if notebook in NOTEBOOKS:
+        return NOTEBOOK_DIR / f"{notebook}.ipynb"
     if str(notebook).endswith(".ipynb"):
         if (path := Path(os.path.abspath(os.path.expanduser(notebook)))).is_file():
             return path

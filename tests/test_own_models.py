@@ -138,6 +138,10 @@ def test_a_study_of_the_documented_model_runs_to_its_report(hinge):
     page = (folder / "hinge" / "index.html").read_text(encoding="utf-8")
     for words in ("Does the margin matter?", "hinge GAN", "TV estimate", "TV, test", "Fréchet distance"):
         assert words in page
+    assert "What varies: margin (0.5 and 1)" in page
+    assert page.count("margin 0.5") >= 2, "the setting stands over its figure and in the tables"
+    for words in ("autoencoder", "The write-up", "Published numbers"):
+        assert words not in page, "what speaks of our three models only"
     assert page.count("TV estimate from ") >= 2 or page.count("TV estimate") >= 2, "a curve of each run"
     for run in (folder / "hinge" / "runs").iterdir():
         assert {path.stem for path in (run / "model").iterdir()} == {"generator", "discriminator"}

@@ -93,6 +93,8 @@ def _write(found: Records, notebook: nbformat.NotebookNode, page: Path, assets: 
     write_self_test(folder / "notebooks")
     listed_beside = at_home and not goes_public(page)
     home = {"home": "../index.html", "home_name": "All studies"} if listed_beside else {}
+    if not found.of_write_up:  # nothing here can be compared with it
+        notebook.cells = [cell for cell in notebook.cells if "write-up" not in cell.metadata.get("tags", ())]
     markup = html.render(notebook, found.study.title, code=False, **home)
     checked(markup, found.study)
     markup, kept = with_assets(markup, folder / "assets") if assets else (markup, set())
@@ -175,7 +177,7 @@ def summary(found: Records) -> dict:
         "data": listed(one.data for one in found.done) or "no data yet",
         "trained": runs.duration(sum(one.result["seconds"].get("fit", 0) for one in found.done)),
         "built": time.strftime("%Y-%m-%d"),
-        "tally": claims.tally(found.verdicts),
+        "tally": claims.tally(found.verdicts) if found.of_write_up else "",
         "strip": [one["picture"] for one in strip(found.done, 120)],
     }
 

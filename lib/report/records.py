@@ -230,6 +230,11 @@ class Records:
             found[one.settings.notebook].append(one)
         return {name: found[name] for name in [*NOTEBOOKS, *found] if name in found}
 
+    @property
+    def of_write_up(self) -> bool:
+        """Whether some run is of one of the write-up's models and datasets."""
+        return not self.by_notebook.keys().isdisjoint(NOTEBOOKS)
+
     @cached_property
     def labels(self) -> dict[str, str]:
         """Labels of all known metrics, in the order of the tables: the models' own, then those that all share."""

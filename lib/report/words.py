@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from lib import models
 from lib.report import claims
 from lib.report.records import Record, Records
 from lib.rounding import number
@@ -32,9 +33,18 @@ def values_of(group: Iterable[Record], metric: str) -> list[float]:
     return [one.metrics[metric] for one in group if metric in one.metrics]
 
 
+def shown_settings(group: Iterable[Record]) -> list[str]:
+    """The settings that tables show: those of ALWAYS, and the own ones of notebooks with a model of their own."""
+    ours = {name for kind in models.OURS.values() for name in kind.Settings.model_fields}
+    return [
+        *ALWAYS,
+        *dict.fromkeys(name for one in group for name in type(one.settings).model_fields if name not in ours),
+    ]
+
+
 def differing(group: list[Record]) -> list[str]:
     """Those of the settings shown in tables that are not the same in all runs."""
-    return [name for name in ALWAYS if len({getattr(one.settings, name) for one in group}) > 1]
+    return [name for name in shown_settings(group) if len({getattr(one.settings, name, None) for one in group}) > 1]
 
 
 def differences(one: Record, others: Iterable[Record]) -> list[str]:

@@ -8,7 +8,7 @@ from lib import runs
 from lib.report import claims
 from lib.report.pieces import TEMPLATE, parts, piece, referred, tiles
 from lib.report.records import FAMILIES, Record, Records
-from lib.report.words import ALWAYS, by_setting, differences, differing, listed, slug, values_of
+from lib.report.words import by_setting, differences, differing, listed, shown_settings, slug, values_of
 from lib.rounding import spread
 from lib.study import plan
 
@@ -43,7 +43,9 @@ def findings(records: Records) -> str:
 def title(records: Records) -> str:
     """The title, a few sentences about what was run, and samples of each model and dataset."""
     done, names = records.done, _varying(records)
-    values = {name: sorted({getattr(one.settings, name) for one in done}) for name in names}
+    values = {
+        name: sorted({getattr(one.settings, name) for one in done if hasattr(one.settings, name)}) for name in names
+    }
     varying = [f"{VARIED.get(name, name)} ({listed(each)})" for name, each in values.items() if len(each) > 1]
     facts = {
         "done": len(done),
@@ -55,6 +57,7 @@ def title(records: Records) -> str:
         "lowest": [found for family in FAMILIES.values() if (found := _lowest_loss(done, family))],
         "unscored": sum(one.state == "unscored" for one in done),
         "evaluated": any("evaluated" in one.result for one in done),
+        "of_write_up": records.of_write_up,
         "tally": claims.tally(records.verdicts),
         "stand_ins": listed(sorted({f"{one.data} in place of {one.family}" for one in done if one.stand_in})),
         "reencoded": listed(sorted({one.reencoded for one in done if one.reencoded})),
@@ -68,7 +71,7 @@ def title(records: Records) -> str:
 def _varying(records: Records) -> list[str]:
     """The settings that vary within a notebook; the latent dimension and the width if none does."""
     found = {name for group in records.by_notebook.values() for name in differing(group)} - {"seed"}
-    return [name for name in ALWAYS if name in (found or {"latent_dim", "width"})]
+    return [name for name in shown_settings(records.runs) if name in (found or {"latent_dim", "width"})]
 
 
 def _lowest_loss(done: Sequence[Record], family: str) -> dict:

@@ -7,7 +7,17 @@ from markupsafe import Markup
 
 from lib.report.pieces import Aligned, piece, row, spreads, table
 from lib.report.records import SCORECARD, Record, Records
-from lib.report.words import ALWAYS, beyond, by_setting, classifier, counted, differing, finished, listed, missing
+from lib.report.words import (
+    beyond,
+    by_setting,
+    classifier,
+    counted,
+    differing,
+    finished,
+    listed,
+    missing,
+    shown_settings,
+)
 from lib.rounding import number
 
 BY_CLASSIFIER = {"frechet", "precision", "recall", "class_kl", "confidence"}
@@ -38,7 +48,7 @@ def results(records: Records) -> str:
 def _scores(records: Records, group: list[Record], caption: str, names: Sequence[str]) -> Markup:
     """A row for each setting, with the mean and deviation of each number over its seeds, and rows of references."""
     groups, different = by_setting(group), {"latent_dim", "width", *differing(group)}
-    settings = [name for name in ALWAYS if name in different - {"seed"}]
+    settings = [name for name in shown_settings(group) if name in different - {"seed"}]
     several = any(len(each) > 1 for each in groups)
     frame, rows = records.rows(group), []
     columns = spreads(frame, names)
@@ -78,7 +88,7 @@ def _references(group: list[Record], frame, blank: int, places: dict[str, int]) 
 def _behind(records: Records, group: list[Record], settings: Sequence[str], names: Sequence[str]) -> str:
     """What a table's runs share, how many images are behind each number, and what to know about some of them."""
     first, different, done = group[0].settings, {*settings, *differing(group)}, finished(group)
-    same = [f"{name} {getattr(first, name)}" for name in ALWAYS if name not in different]
+    same = [f"{name} {getattr(first, name)}" for name in shown_settings(group) if name not in different]
     bins = {one.result["scorecard"]["bins"] for one in done if "scorecard" in one.result}
     grey = any(getattr(one.settings, "binarize", "") == "none" for one in group)
     failed = [one.name for one in group if any(one.metrics.get(name, 0) < 0 for name in names if "emd_" in name)]
