@@ -63,7 +63,7 @@ def _definitions(places: tuple[str, ...]) -> dict[str, tuple[str, frozenset[str]
     for path in (path for place in places for path in sorted((ROOT / "lib").glob(f"{place}.py"))):
         for name, node in _defined(path.read_text(encoding="utf-8")):
             used = _used(node)  # before the digest, which takes docstrings away
-            found[name] = (_digest(node)[:16], used)
+            found[name] = (_digest(node)[:8], used)
     return found
 
 
