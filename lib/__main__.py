@@ -214,7 +214,9 @@ def _evaluate(options) -> int:
     states = engine.states_of(study)
     todo = [run for run in mine if states[run.name][0] in ("done", "unscored")]
     if not todo:
-        raise UserError(f"{study.folder}: no finished run; `latent-report run` makes them")
+        kinds = [state for state, _ in states.values()]
+        words = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+        raise UserError(f"{study.folder}: no finished run ({words}); `latent-report run` makes them")
     engine.prepare(study)
     head = f"{study.title}: the numbers of {len(todo)} of {len(mine)} runs"
     return _execute(study, todo, {run.name for run in todo}, options, head)

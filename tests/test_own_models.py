@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -376,3 +377,18 @@ def test_ipythons_own_commands_in_a_cell_do_not_stop_anything(tmp_path):
     ours = check(parameters(str(path)), "here")
     assert len(keys.training_key(ours, "data")["notebook"]) == 64
     assert states.of(tmp_path / "nothing", ours) == ("missing", "")
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"curve": (("emdd",),)}, r"'emdd' in curve or losses is none of the columns .* \(did you mean emd\?\)"),
+        ({"curve": ("emd",)}, r"'e' in curve or losses is none of the columns .*; a panel is a tuple, as"),
+        ({"headline": "emdtest"}, r"headline 'emdtest' is none of the metrics \(did you mean emd_test\?\)"),
+        ({"levels": {1.0}}, r"levels \{1.0\}: expected values by their labels"),
+    ],
+)
+def test_a_description_that_does_not_hold_together_is_refused(changed, words, settings):
+    ours = models.describe(settings("wgan_mnist"))
+    with pytest.raises(UserError, match=words):
+        replace(ours, **changed)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from lib.data import DATASETS
-from lib.errors import nearest
+from lib.errors import UserError, nearest, short
 
 FAMILIES = {"mnist": (1, "grey (H×W)"), "cifar10": (3, "colour (H×W×3)")}  # a notebook's last word: channels, in words
 
@@ -135,3 +135,14 @@ class Description:
     optimizer: str = "Adam"
     assumptions: dict[str, str] = field(default_factory=dict)
     steps: tuple[str, str] = ("generator", "")
+
+    def __post_init__(self):
+        """Raises UserError where the parts do not fit each other: before anything is trained."""
+        for name in (name for group in (*self.curve, *self.losses) for name in group):
+            if name not in self.columns:
+                known = f"none of the columns {', '.join(self.columns)}{nearest(name, self.columns)}"
+                raise UserError(f"describe: {name!r} in curve or losses is {known}; a panel is a tuple, as (('emd',),)")
+        if self.headline not in self.metrics and (near := nearest(self.headline, self.metrics)):
+            raise UserError(f"describe: headline {self.headline!r} is none of the metrics{near}")
+        if not isinstance(self.levels, dict):
+            raise UserError(f"describe: levels {short(self.levels)}: expected values by their labels")
