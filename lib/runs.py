@@ -230,7 +230,6 @@ class Run:
         result = {
             "run": self.name,
             "notebook": self.settings.notebook,
-            "keys": {"training": self.key, "evaluation": self.evaluation_key},
             "settings": self.settings.model_dump(exclude={"output_dir"}),
             **planned,
             "dataset": history.dataset,
@@ -246,6 +245,7 @@ class Run:
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
             "python": platform.python_version(),
             "versions": keys.versions(),
+            "keys": {"training": self.key, "evaluation": self.evaluation_key},  # last: they are long
         }
         write_result(self.partial, result)
 
