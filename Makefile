@@ -18,7 +18,7 @@ test-all: $(INSTALLED) # also what takes minutes: kills, full disks, clusters
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
-	$(BIN)/nbstripout --verify notebooks/*.ipynb
+	$(BIN)/nbstripout --verify notebooks/*.ipynb notebooks/examples/*.ipynb
 
 report: $(INSTALLED)
 	$(BIN)/latent-report run "$(STUDY)"
