@@ -140,6 +140,7 @@ def test_a_study_of_the_documented_model_runs_to_its_report(hinge):
     for words in ("Does the margin matter?", "hinge GAN", "TV estimate", "TV, test", "Fréchet distance"):
         assert words in page
     assert "What varies: margin (0.5 and 1)" in page
+    assert "Its discriminator estimates the total variation distance, at most 1." in page
     assert page.count("margin 0.5") >= 2, "the setting stands over its figure and in the tables"
     for words in ("autoencoder", "The write-up", "Published numbers"):
         assert words not in page, "what speaks of our three models only"
@@ -336,6 +337,7 @@ def test_a_class_of_the_kernel_whose_cell_is_not_tagged_is_not_built(tmp_path, s
 
 def test_a_step_that_reports_what_is_no_column(tmp_path, npz):
     cell = re.findall(r"```python\n(.*?)```", DOC, re.DOTALL)[1].replace('"tv": "TV estimate"', '"gap": "gap"')
+    cell = cell.replace('(("tv",),)', '(("gap",),)')
     path = notebook(tmp_path / "mine_mnist.ipynb", {"model": cell.replace("self.settings.margin", "1.0")})
     with pytest.raises(
         UserError, match=r"a step reports d_loss, g_loss, tv, but the columns .* are d_loss, g_loss, gap"

@@ -121,6 +121,7 @@ class Description:
         optimizer: as "Adam".
         assumptions: what papers leave open and the run's settings decide.
         steps: names, among the counted steps, of the generating and of the judging network's.
+        about: a few sentences that the report puts before its figures: what it is, and how to read its numbers.
     """
 
     title: str
@@ -135,6 +136,7 @@ class Description:
     optimizer: str = "Adam"
     assumptions: dict[str, str] = field(default_factory=dict)
     steps: tuple[str, str] = ("generator", "")
+    about: str = ""
 
     def __post_init__(self):
         """Raises UserError where the parts do not fit each other: before anything is trained."""

@@ -40,9 +40,9 @@ def model(records: Records, title: str) -> str:
 @piece
 def further(records: Records) -> str:
     """The same of all other models, under headings of their own; and figures that the study places under such ones."""
-    titles = dict.fromkeys(one.title for one in records.runs)
-    others = [title for title in titles if title not in INTRODUCED]
-    shown = [part for title in others for part in (_part(2, title, []), *_of_title(records, title))]
+    titles = {one.title: one.description.about for one in reversed(records.runs)}
+    others = [title for title in dict.fromkeys(one.title for one in records.runs) if title not in INTRODUCED]
+    shown = [part for title in others for part in (_part(2, title, [], titles[title]), *_of_title(records, title))]
     rest = [one for one in records.study.figures if _path(records, one)[0] not in {*INTRODUCED, *titles}]
     return parts().section([*shown, *_headed(records, rest, 0, "further", 3)])
 

@@ -121,7 +121,7 @@ function padded(every) {
 
 function curve(run, limits, epochs) {
   const svg = shape("svg", { viewBox: "0 0 520 300", role: "img", "aria-label": run.curve.values.length ? `${run.curve.label} of ${run.label} by epoch, from ${run.curve.values[0]} to ${run.curve.values.at(-1)}` : `No curve of ${run.label}` });
-  const [X, Y] = axes(svg, [1, epochs], limits, "epoch", `${run.curve.label} (${run.curve.unit}); dashed: validation`, { left: 62, top: 28, width: 440, height: 220 });
+  const [X, Y] = axes(svg, [1, epochs], limits, "epoch", `${run.curve.label}${run.curve.unit && ` (${run.curve.unit})`}; dashed: validation`, { left: 62, top: 28, width: 440, height: 220 });
   const path = (values) => values.map((value, i) => value === null ? "" : `${i && values[i - 1] !== null ? "L" : "M"}${X(i + 1).toFixed(1)} ${Y(value).toFixed(1)}`).join("");
   for (const level of run.curve.levels.filter(({ value }) => value >= limits[0] && value <= limits[1])) {
     shape("line", { x1: 62, x2: 502, y1: Y(level.value), y2: Y(level.value), stroke: "var(--soft)", "stroke-dasharray": "2 3" }, svg);
