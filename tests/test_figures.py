@@ -54,7 +54,13 @@ def test_gallery_shows_the_mosaic_at_whole_pixels():
 
 def an_own_model(**words):
     """The words for a model of somebody's own."""
-    words = {"columns": {}, "curve": (("loss", "kl", "missing"),), "losses": (), "units": ("nats",)} | words
+    names = ("loss", "kl", "missing")
+    words = {
+        "columns": dict(zip(names, names, strict=True)),
+        "curve": (names,),
+        "losses": (),
+        "units": ("nats",),
+    } | words
     return models.Description(title="Mine", headline="", **words)
 
 
@@ -72,7 +78,11 @@ def test_curves_draw_training_solid_and_validation_dashed():
 
 
 def test_an_own_model_says_what_its_curve_is():
-    kept = {"columns": {"a": "first loss"}, "curve": [["a"], ["b", "c"]], "losses": [["c"], ["b"], ["a"]]}  # as JSON
+    kept = {
+        "columns": {"a": "first loss", "b": "b", "c": "c"},
+        "curve": [["a"], ["b", "c"]],
+        "losses": [["c"], ["b"], ["a"]],
+    }  # as JSON
     own = an_own_model(**kept, units=["nats"], levels={"the least": 0.5})
     history = {"a": [3.0, 2.0], "b": [1.0, 1.5], "c": [0.2, 0.1]}
     drawn = figures.training(history, own)
