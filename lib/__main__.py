@@ -277,9 +277,10 @@ def _build(study, options, only_new: bool = False) -> int:
     from lib import locks
     from lib.errors import UserError
     from lib.report import freshness
-    from lib.study import engine
+    from lib.study import engine, plan
 
-    key = {**freshness.key(study), "assets": options.assets}
+    evidence = plan.evidence(study)
+    key = {**freshness.key(study, evidence), "assets": options.assets}
     try:
         engine.prepare(study)
         with locks.waiting(study.folder / ".lock"):  # for another command that builds it
@@ -288,7 +289,7 @@ def _build(study, options, only_new: bool = False) -> int:
                 return 0
             from lib.report import page
 
-            print(f"report: {page.build(study, strict=options.strict, assets=options.assets)}")
+            print(f"report: {page.build(study, evidence, strict=options.strict, apart=options.assets)}")
             freshness.remember(study, key)
     except UserError as error:  # not status 2: the input was good
         print(f"latent-report: {error}", file=sys.stderr)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,6 +34,13 @@ def write_aside(path: Path, content: bytes | str) -> None:
     """Writes a whole file by `aside`."""
     with aside(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+def write_all(contents: Iterable[tuple[Path, bytes | str]]) -> None:
+    """Writes files by `aside`, one after the other, and makes the folders that they need."""
+    for path, content in contents:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_aside(path, content)
 
 
 def scores_folder() -> Path:

@@ -347,7 +347,7 @@ def test_a_training_that_was_stopped_is_recorded_with_its_length(opened, tmp_pat
     made_here = plan.read(str(tmp_path / "reports" / "notebooks"), check_data=False)
     # JupyterLab keeps the executed notebook itself
     assert engine.states_of(made_here) == {ours.folder.name: ("done", "")}
-    (one,) = records.read(made_here).runs
+    (one,) = records.collect(made_here).runs
     assert (one.result, one.page) == (result, "")
 
 

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import synthetic
 
-from lib import figures, rounding, runs, states
+from lib import figures, files, rounding, runs, states
 from lib.__main__ import main
-from lib.report import claims, pieces, records, sections, words
+from lib.report import assets, claims, execution, landing, pieces, records, sections, words
 from lib.report import page as report
 from lib.report.html import contents, render
 from lib.report.sections import verdicts
@@ -113,7 +113,7 @@ def test_a_failed_run_leaves_a_visible_gap(page):
 
 
 def test_strict_builds_and_then_complains(study, page, monkeypatch):
-    monkeypatch.setattr(report, "execute", lambda *_: OURS)
+    monkeypatch.setattr(execution, "report", lambda *_: OURS)
     monkeypatch.setattr(report, "checked", lambda *_: None)
     with pytest.raises(report.IncompleteError, match=FAILED) as error:
         report.build(study, strict=True)
@@ -179,7 +179,7 @@ def test_results_csv_equals_the_table(study, page):
 
 def test_results_csv_has_a_column_for_each_reference_beside_its_metric(made):
     found = made("[{latent_dim: 2}, {latent_dim: 3}]", leave_out=["gan_mnist-latent_dim3-width8-seed0"])
-    row, without = csv.DictReader(io.StringIO(report.results_csv(found)))
+    row, without = csv.DictReader(io.StringIO(found.csv))
     columns = list(row)
     start = columns.index("frechet")
     kinds = ("real", "blurred", "noisy", "class_removed", "mean_image", "untrained")
@@ -206,33 +206,35 @@ def test_no_reference_has_the_column_of_something_else():
 def test_only_images_of_an_earlier_page_are_removed_from_assets(study, page, tmp_path):
     folder = tmp_path / "assets"
     content = base64.b64encode(b"x" * 4000).decode()
-    _, kept = report.with_assets(f'<img src="data:image/png;base64,{content}">', folder)
+    _, kept = assets.apart(f'<img src="data:image/png;base64,{content}">')
+    files.write_all((folder / name, image) for name, image in kept.items())
     (ours,) = kept
     (folder / "mine.png").write_bytes(b"a photograph")
     (folder / f"{'0' * 20}.png").write_bytes(b"named like ours, but not ours")
     (folder / "link").symlink_to(folder / ours)
     (folder / f"{'1' * 20}.svg").symlink_to(tmp_path)
     (folder / "0123456789abcdef0123.d").mkdir()
-    assert [path.name for path in report.made(folder)] == [ours]
+    assert [path.name for path in assets.made(folder)] == [ours]
     (folder / ours).write_bytes(b"changed by its owner")
-    assert report.made(folder) == []
+    assert assets.made(folder) == []
 
 
 def test_building_a_report_leaves_other_files_in_assets(study, page, monkeypatch):
-    monkeypatch.setattr(report, "execute", lambda *_: OURS)
+    monkeypatch.setattr(execution, "report", lambda *_: OURS)
     monkeypatch.setattr(report, "checked", lambda *_: None)
     folder = study.folder / "assets"
-    report.with_assets(f'<img src="data:image/png;base64,{"A" * 4000}">', folder)
+    _, kept = assets.apart(f'<img src="data:image/png;base64,{"A" * 4000}">')
+    files.write_all((folder / name, image) for name, image in kept.items())
     (folder / "precious.png").write_bytes(b"a photograph")
-    for assets in (False, True):
-        report.build(study, assets=assets)
+    for apart in (False, True):
+        report.build(study, apart=apart)
         assert [path.name for path in folder.iterdir()] == ["precious.png"]
     shutil.rmtree(folder)
     (study.folder / "index.html").write_text(page, encoding="utf-8")
 
 
 def test_a_report_notebook_with_somebodys_notes_is_kept(study, page, monkeypatch, capsys):
-    monkeypatch.setattr(report, "execute", lambda *_: OURS)
+    monkeypatch.setattr(execution, "report", lambda *_: OURS)
     monkeypatch.setattr(report, "checked", lambda *_: None)
     edited, later = study.folder / "report.ipynb", (study.folder / "index.html").stat().st_mtime + 3600
     built = edited.read_bytes()
@@ -249,8 +251,8 @@ def test_a_report_notebook_with_somebodys_notes_is_kept(study, page, monkeypatch
 
 @pytest.mark.parametrize("ignored", [True, False])
 def test_a_page_that_is_published_has_no_link_to_the_list_of_studies(tmp_path, monkeypatch, ignored):
-    monkeypatch.setattr(report, "execute", lambda *_: OURS)
-    monkeypatch.setattr(report, "write_self_test", lambda _: None)
+    monkeypatch.setattr(execution, "report", lambda *_: OURS)
+    monkeypatch.setattr(execution, "self_test", nbformat.v4.new_notebook)
     monkeypatch.setattr(plan, "REPORTS_DIR", home := tmp_path / "reports")
     (tmp_path / "s.yaml").write_text("notebooks: {gan_mnist: {defaults: {dataset: digits}, runs: [{}]}}")
     subprocess.run(["git", "init", "--quiet", home], check=True)
@@ -272,9 +274,13 @@ def test_run_notebooks_show_code_and_sanitised_output(study):
 
 
 def test_run_notebooks_are_converted_once(study, monkeypatch):
-    one = next(entry for entry in records.read(study).runs if entry.result)
-    monkeypatch.setattr(report.html, "render", lambda *_, **__: pytest.fail("converted again"))
-    report.write_notebook(one, study.folder / "notebooks")
+    one = next(entry for entry in records.collect(study).runs if entry.result)
+    page = study.folder / "notebooks" / f"{one.name}.html"
+    assert not report.outdated(one, page)
+    page.touch()
+    os.utime(page, (0, 0))
+    assert report.outdated(one, page)
+    page.touch()
 
 
 def test_a_run_that_cannot_be_read_is_a_gap(tmp_path):
@@ -282,7 +288,7 @@ def test_a_run_that_cannot_be_read_is_a_gap(tmp_path):
     study = plan.read(str(tmp_path / "s.yaml"), out=str(tmp_path))
     synthetic.finish(study)
     (study.runs[0].folder / "samples.npz").write_bytes(b"not a zip")
-    (entry,) = records.read(study).runs
+    (entry,) = records.collect(study).runs
     assert (entry.state, entry.result) == ("stale", None)
     assert "stale" in sections.model(records.of(str(study.path), str(tmp_path)), "VAE")
 
@@ -484,7 +490,7 @@ def test_claims_are_tested_on_the_runs_of_other_studies_too(tmp_path, monkeypatc
     found = records.of("one", str(tmp_path / "out" / "one"))
     assert str(found.verdicts[0]) == "supported"
     assert 'Also tested on 6 runs of <a href="../seeds/index.html">“Seeds”</a>, with' in sections.conclusion(found)
-    summary = report.summary(found)
+    summary = landing.summary(found)
     assert summary["tally"] == claims.tally(found.verdicts) != claims.tally(claims.verdicts([]))
     damaged = next((tmp_path / "out" / "seeds").glob("*/*/result.json"))
     damaged.write_text(damaged.read_text()[:-1])
@@ -568,7 +574,7 @@ def test_a_number_that_a_run_cannot_have_is_a_dash_with_a_reason(made):
     assert rows[found.runs[1].name].count("–") == 2
     assert "–" not in rows[found.runs[0].name]
     assert len(found.verdicts) == 14
-    rows = list(csv.DictReader(io.StringIO(report.results_csv(found))))
+    rows = list(csv.DictReader(io.StringIO(found.csv)))
     assert (rows[1]["recall"], rows[1]["precision_real"]) == ("", "")
     assert float(rows[0]["recall"]) == found.runs[0].metrics["recall"]
     for one in found.runs:  # a number that no run has is a column of dashes
@@ -579,7 +585,7 @@ def test_a_number_that_a_run_cannot_have_is_a_dash_with_a_reason(made):
     found = records.of(str(found.study.path), str(found.study.folder))
     assert "recall (share)" in sections.results(found)
     assert f"No recall: {reason}." in sections.results(found)  # of all of them
-    assert "recall" in next(csv.reader(io.StringIO(report.results_csv(found))))
+    assert "recall" in next(csv.reader(io.StringIO(found.csv)))
 
 
 def every_piece(found):
@@ -620,7 +626,7 @@ def test_records_that_lack_numbers_or_have_constant_ones_are_shown(made, noteboo
         assert "nan" not in re.sub(r'="[^"]*"|<script.*?</script>', "", piece)
     numbers = re.search(r"<script[^>]*>(.*)</script>", sections.data(found), flags=re.DOTALL)[1]
     json.loads(numbers, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    report.results_csv(found)
+    assert found.csv
 
 
 @pytest.mark.parametrize("history", ["epoch\n", "epoch,other\n1,2\n", "epoch,jsd\n1,nan\n2,0.5\n", "epoch,jsd\n1,0\n"])
@@ -752,7 +758,7 @@ def test_evidence_is_found_in_reports_when_it_is_not_beside_the_study(tmp_path, 
 
 
 def test_gaps_are_said_in_one_line_with_the_command_that_fills_them(made, capsys, monkeypatch):
-    monkeypatch.setattr(report, "write_self_test", lambda folder: folder.mkdir(exist_ok=True))
+    monkeypatch.setattr(execution, "self_test", nbformat.v4.new_notebook)
     study = made("[{latent_dim: [10, 11], width: 8}]").study
     words = [str(study.path), "--out", str(study.folder)]
 
@@ -853,10 +859,10 @@ def test_every_run_can_be_made_again_by_the_command_that_stands_there(made):
 def test_the_list_of_studies_names_each_with_a_report(study, tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        summary = report.summary(records.read(study)) | {"title": f"{name} {EVIL}"}
+        summary = landing.summary(records.collect(study)) | {"title": f"{name} {EVIL}"}
         (tmp_path / name / "summary.json").write_text(json.dumps(summary))
     (tmp_path / "one" / "index.html").write_text("")
-    markup = report.landing(tmp_path).read_text(encoding="utf-8")
+    markup = landing.landing(tmp_path / "index.html")
     assert 'href="one/index.html"' in markup
     assert 'href="two/index.html"' not in markup  # it has no report
     assert "4 of 5 runs" in markup
@@ -865,7 +871,7 @@ def test_the_list_of_studies_names_each_with_a_report(study, tmp_path):
 
 def test_a_report_that_is_built_from_within_jupyterlab_is_the_page(study, monkeypatch):
     monkeypatch.setenv("JPY_SESSION_NAME", "notebook.ipynb")
-    notebook = report.execute(study)
+    notebook = execution.report(study)
     assert "study-data" in json.dumps(notebook)  # what the page's script needs
     assert os.environ["JPY_SESSION_NAME"] == "notebook.ipynb"
 
@@ -920,7 +926,7 @@ def own(tmp_path):
     (tmp_path / "own.yaml").write_text(OWN.replace("PATH", str(tmp_path / "hinge.ipynb")))
     study = plan.read(str(tmp_path / "own.yaml"), out=str(tmp_path / "out"))
     synthetic.finish(study)
-    return records.read(study)
+    return records.collect(study)
 
 
 def test_own_models_have_sections_in_the_studys_order_with_all_that_ours_have(own):
@@ -956,6 +962,6 @@ def test_own_models_have_tables_and_can_be_compared(own):
     curves = {run["model"]: run["curve"] for run in shown}
     assert curves["LSGAN"]["label"] == "χ² estimate"
     assert len(curves["LSGAN"]["values"]) == 12
-    assert {row["notebook"] for row in csv.DictReader(io.StringIO(report.results_csv(own)))} >= {"lsgan_mnist"}
+    assert {row["notebook"] for row in csv.DictReader(io.StringIO(own.csv))} >= {"lsgan_mnist"}
     assert "notebooks/examples/lsgan_mnist.ipynb" in sections.provenance(own)
     assert all(one.word in ("undecided", "no verdict") for one in own.verdicts)

@@ -2,19 +2,20 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from lib import files, keys
 from lib.notebooks import NOTEBOOK_DIR, ROOT
 from lib.ownership import ERROR, partial_of
-from lib.study.plan import Study, evidence
+from lib.study.plan import Study
 
 SHOWN = ("result.json", "notebook.ipynb", "history.csv", "samples.npz")
 NOTED = ".report.json"  # in the study's folder
 
 
-def key(study: Study) -> dict:
+def key(study: Study, evidence: Iterable[Study]) -> dict:
     """What a report depends on: the study, its runs' files, and the code and template that make it."""
     sources = sorted(path for path in (ROOT / "lib").rglob("*") if path.is_file() and path.suffix != ".pyc")
     sources += [NOTEBOOK_DIR / f"{name}.ipynb" for name in ("report", "estimators")]
@@ -24,7 +25,7 @@ def key(study: Study) -> dict:
     return {
         "made_of": digest.hexdigest(),
         "runs": [[_stamp(run.folder / name) for name in SHOWN] for run in study.runs],
-        "evidence": [[_stamp(run.folder / "result.json") for run in other.runs] for other in evidence(study)],
+        "evidence": [[_stamp(run.folder / "result.json") for run in other.runs] for other in evidence],
         "failed": [_stamp(partial_of(run.folder) / ERROR) for run in study.runs],
         "versions": keys.versions(),
     }

@@ -23,7 +23,15 @@ from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 TEMPLATE = Path(__file__).parent / "template"
 STYLES = ("colours.css", "page.css", "report.css")
-SCRIPTS = ("page.js", "report.js")
+SCRIPTS = (
+    "page.js",
+    "study.js",
+    "film.js",
+    "plane.js",
+    "compare.js",
+    "scatter.js",
+    "table.js",
+)  # the first: of any page
 FIRST = (
     'document.documentElement.className = "js";'  # before anything is drawn: what scripts show or hide does not jump
 )

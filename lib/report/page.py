@@ -1,32 +1,24 @@
 """Records -> report.ipynb, which shows the sections -> index.html, one file that needs no network.
 
-papermill executes notebooks/report.ipynb; `html` converts it, and every run's own notebook. Never imports TensorFlow.
+`execution` has papermill execute the notebooks; `html` converts them. Never imports TensorFlow.
 """
 
-import base64
-import hashlib
 import json
-import logging
 import re
 import subprocess
-import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import nbformat
-import psutil
 
-from lib import files, keys, ownership, runs
+from lib import files, ownership
 from lib.errors import UserError
-from lib.notebooks import NOTEBOOK_DIR, ROOT
-from lib.report import claims, html, records, tour
-from lib.report.pieces import parts
+from lib.notebooks import ROOT
+from lib.report import assets, execution, html, landing, records, tour
 from lib.report.records import Record, Records
-from lib.report.sections.opening import strip
-from lib.report.words import by_setting, listed
-from lib.study import kernel, plan
+from lib.report.words import by_setting
+from lib.study import plan
 
 HEAVY = 15e6  # bytes of a page
 TOURED = 40  # settings at most: about half a second each
@@ -38,11 +30,12 @@ class IncompleteError(UserError):
     status = 1
 
 
-def build(study: plan.Study, strict: bool = False, assets: bool = False) -> Path:
+def build(study: plan.Study, evidence: Sequence[plan.Study] = (), strict: bool = False, apart: bool = False) -> Path:
     """Writes a study's results.csv, report.ipynb, notebooks/*.html and index.html; returns the latter.
 
     Args:
-        assets: put heavy images into files in assets/, which are loaded when they come into view, not into the page.
+        evidence: the studies on whose runs its claims are tested too.
+        apart: put heavy images into files in assets/, which are loaded when they come into view, not into the page.
 
     Raises:
         IncompleteError: `strict`, and some run is not done; the report is built all the same.
@@ -50,14 +43,13 @@ def build(study: plan.Study, strict: bool = False, assets: bool = False) -> Path
             link that leads nowhere; or there is no run to show, but a page that was built when there were some. An
             earlier page stays as it was.
     """
-    page = study.folder / "index.html"
+    page, found = study.folder / "index.html", records.collect(study, evidence)
     try:
-        study.folder.mkdir(parents=True, exist_ok=True)
-        found = records.read(study)
         _check(found, page)
         tour.complete([group[0].planned.folder for group in by_setting(found.done)][:TOURED])
-        notebook = execute(study)
-        _write(found, notebook, page, assets)
+        files.write_all(_contents(found, execution.report(study), page, apart))
+        if page.parent.parent == plan.REPORTS_DIR:
+            files.write_all([(home := page.parent.parent / page.name, landing.landing(home))])
     except OSError as error:
         where = error.filename or study.folder
         raise UserError(f"{where}: the report cannot be written ({error.strerror or error})") from None
@@ -81,33 +73,44 @@ def _check(found: Records, page: Path) -> None:
         )
 
 
-def _write(found: Records, notebook: nbformat.NotebookNode, page: Path, assets: bool) -> None:
-    """Writes the page, and whatever else stands beside it."""
-    folder, at_home = page.parent, page.parent.parent == plan.REPORTS_DIR
-    files.write_aside(folder / "results.csv", results_csv(found))
+def _contents(
+    found: Records, notebook: nbformat.NotebookNode, page: Path, apart: bool
+) -> Iterator[tuple[Path, str | bytes]]:
+    """What stands in a study's folder, by path; each is made when it is its turn, the page and its images at last."""
+    folder = page.parent
+    yield folder / "results.csv", found.csv
     ownership.keep_edited(folder / "report.ipynb", page)
-    files.write_aside(folder / "report.ipynb", nbformat.writes(notebook))
-    (folder / "notebooks").mkdir(exist_ok=True)
+    yield folder / "report.ipynb", nbformat.writes(notebook)
     for one in found.done:
-        write_notebook(one, folder / "notebooks")
-    write_self_test(folder / "notebooks")
-    listed_beside = at_home and not goes_public(page)
-    home = {"home": "../index.html", "home_name": "All studies"} if listed_beside else {}
+        if outdated(one, made := folder / "notebooks" / f"{one.name}.html"):
+            yield made, of_run(one)
+    self_test = html.render(execution.self_test(), "Can the numbers be trusted?", home="../index.html")
+    yield folder / "notebooks" / "estimators.html", self_test
+    markup, images = markup_of(found, notebook, page), {}
+    if apart:
+        markup, images = assets.apart(markup)
+    for name, content in images.items():
+        if not (folder / "assets" / name).exists():
+            yield folder / "assets" / name, content
+    if len(markup) > HEAVY:
+        size = f"{page.name} has {len(markup) / 1e6:.0f} MB"
+        print(f"{size}; with --assets its images become files that are loaded when they come into view")
+    yield page, markup
+    for path in assets.made(folder / "assets"):  # of an earlier page
+        if path.name not in images:
+            path.unlink()
+    yield folder / "summary.json", json.dumps(landing.summary(found))
+
+
+def markup_of(found: Records, notebook: nbformat.NotebookNode, page: Path) -> str:
+    """The page's markup: the executed notebook without code."""
+    beside_others = page.parent.parent == plan.REPORTS_DIR and not goes_public(page)
+    home = {"home": "../index.html", "home_name": "All studies"} if beside_others else {}
     if not found.of_write_up:  # nothing here can be compared with it
         notebook.cells = [cell for cell in notebook.cells if "write-up" not in cell.metadata.get("tags", ())]
     markup = html.render(notebook, found.study.title, code=False, **home)
     checked(markup, found.study)
-    markup, kept = with_assets(markup, folder / "assets") if assets else (markup, set())
-    files.write_aside(page, markup)
-    for path in made(folder / "assets"):  # of an earlier page
-        if path.name not in kept:
-            path.unlink()
-    files.write_aside(folder / "summary.json", json.dumps(summary(found)))
-    if at_home:
-        landing(folder.parent)
-    if len(markup) > HEAVY:
-        size = f"{page.name} has {len(markup) / 1e6:.0f} MB"
-        print(f"{size}; with --assets its images become files that are loaded when they come into view")
+    return markup
 
 
 def goes_public(page: Path) -> bool:
@@ -116,11 +119,6 @@ def goes_public(page: Path) -> bool:
     with suppress(OSError):  # there is no git
         return subprocess.run(words, cwd=page.parent, stderr=subprocess.DEVNULL, check=False).returncode == 1
     return False
-
-
-def results_csv(found: Records) -> str:
-    """The table of the records, a row for each run."""
-    return found.table.to_csv(index=False, lineterminator="\n")
 
 
 def checked(markup: str, study: plan.Study) -> None:
@@ -133,130 +131,19 @@ def checked(markup: str, study: plan.Study) -> None:
         raise UserError(f"{study.path}: the report has links that lead nowhere: {', '.join(dangling[:5])}")
 
 
-# ---- heavy images beside the page ----------------------------------------------------------------
+# ---- the runs' own notebooks ---------------------------------------------------------------------
 
 
-def with_assets(markup: str, folder: Path) -> tuple[str, set[str]]:
-    """Moves a page's heavy images into files, each only once; returns the page and the files' names."""
-    folder.mkdir(exist_ok=True)
-    names: dict[str, str] = {}
-
-    def moved(found: re.Match) -> str:
-        form, content = found.groups()
-        if content not in names:
-            names[content] = f"{digest(content.encode())}.{form.removesuffix('+xml')}"
-            if not (folder / names[content]).exists():
-                files.write_aside(folder / names[content], base64.b64decode(content))
-        return f'src="assets/{names[content]}"'
-
-    markup = re.sub(r'\bsrc="data:image/([a-z+]+);base64,([A-Za-z0-9+/=]{4000,})"', moved, markup)
-    return markup, set(names.values())
+def outdated(one: Record, page: Path) -> bool:
+    """Whether a run's notebook is here, and no page of it that is newer than the notebook and the template."""
+    made_from = [one.planned.folder / "notebook.ipynb", Path(html.__file__), *html.TEMPLATE.iterdir()]
+    return bool(one.page) and not (
+        page.exists() and page.stat().st_mtime > max(path.stat().st_mtime for path in made_from)
+    )
 
 
-def digest(content: bytes) -> str:
-    """The name of an image's file, from the image in base64."""
-    return hashlib.sha256(content).hexdigest()[:20]
-
-
-def made(folder: Path) -> list[Path]:
-    """The images that `with_assets` put into a folder: their names are digests of what they hold. All else stays."""
-    named = [path for path in folder.glob("*") if re.fullmatch(r"[0-9a-f]{20}\.[a-z]+", path.name)]
-    images = [path for path in named if path.is_file() and not path.is_symlink()]
-    return [path for path in images if digest(base64.b64encode(path.read_bytes())) == path.stem]
-
-
-# ---- the list of studies -------------------------------------------------------------------------
-
-
-def summary(found: Records) -> dict:
-    """What the list of studies says about one of them."""
-    return {
-        "title": found.study.title,
-        "runs": len(found.runs),
-        "done": len(found.done),
-        "data": listed(one.data for one in found.done) or "no data yet",
-        "trained": runs.duration(sum(one.result["seconds"].get("fit", 0) for one in found.done)),
-        "built": time.strftime("%Y-%m-%d"),
-        "tally": claims.tally(found.verdicts) if found.of_write_up else "",
-        "strip": [one["picture"] for one in strip(found.done, 120)],
-    }
-
-
-def landing(folder: Path) -> Path:
-    """Writes the index.html of a folder, which lists all studies that have a report, the latest first."""
-    page, studies = folder / "index.html", []
-    for path in sorted(folder.glob("*/summary.json"), key=lambda path: path.stat().st_mtime, reverse=True):
-        with suppress(OSError, ValueError):
-            if (path.parent / page.name).is_file():
-                studies.append(json.loads(path.read_bytes()) | {"href": f"{path.parent.name}/{page.name}"})
-    shown = f'<div class="report">{parts().landing(studies)}</div>'
-    output = nbformat.v4.new_output("display_data", {"text/html": shown})
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(outputs=[output])])
-    if not ownership.is_ours(page, ownership.STUDY_FILES[page.name]):
-        raise UserError(f"{page}: was not written by a study and would be lost: move it away")
-    files.write_aside(page, html.render(notebook, "Studies", code=False))
-    return page
-
-
-# ---- notebooks -----------------------------------------------------------------------------------
-
-
-def execute(study: plan.Study) -> nbformat.NotebookNode:
-    """The report's notebook, executed for a study."""
-    default = study.folder in (plan.REPORTS_DIR / study.name, study.path)
-    known = study.path == plan.PARAMETERS_DIR / f"{study.name}.yaml"
-    parameters = {
-        "study": study.name if known else str(study.path),
-        "out": "" if default else str(study.folder),
-        "overrides": study.overrides,  # the notebook reads the study again
-    }
-    return _executed("report", None, parameters)
-
-
-def _executed(name: str, output: Path | None, parameters: dict[str, Any]) -> nbformat.NotebookNode:
-    from papermill import PapermillExecutionError
-
-    source = NOTEBOOK_DIR / f"{name}.ipynb"
-    with ThreadPoolExecutor(1) as executor:  # in the main thread nbclient would take Ctrl-C and SIGTERM from us
-        execution = executor.submit(kernel.execute, source, output, parameters)
-        try:
-            return execution.result()
-        except PapermillExecutionError as error:
-            raise UserError(f"{name}.ipynb: {error.ename}: {error.evalue}") from None
-        except (KeyError, RuntimeError) as error:  # no such kernel; it died, or did not start in time
-            raise UserError(f"{name}.ipynb: {type(error).__name__}: {error}") from None
-        except KeyboardInterrupt:
-            logging.disable()  # papermill would report the kernel's death
-            while not execution.done():  # a kernel that is only just starting appears later
-                for child in psutil.Process().children(recursive=True):
-                    with suppress(psutil.NoSuchProcess):
-                        child.kill()
-                wait([execution], timeout=0.2)
-            raise
-
-
-def write_notebook(one: Record, folder: Path) -> None:
-    """Writes a run's notebook as a page, unless there is none, or a page newer than the notebook and the template."""
-    page, source = folder / f"{one.name}.html", one.planned.folder / "notebook.ipynb"
-    made_from = [source, Path(html.__file__), *html.TEMPLATE.iterdir()]
-    if not one.page or (page.exists() and page.stat().st_mtime > max(path.stat().st_mtime for path in made_from)):
-        return
-    markup = html.render(nbformat.read(source, as_version=4), one.name, home="../index.html")
-    files.write_aside(page, markup.replace(f"{ROOT}/", ""))  # this machine's paths do not concern the reader
-
-
-def write_self_test(folder: Path) -> None:
-    """estimators.ipynb as a page beside the runs' notebooks; executed once for each state of what it tests."""
-    key = {
-        "notebook": keys.notebook_digest("estimators"),
-        "sources": keys.every_source(),
-        "versions": keys.versions(),
-    }
-
-    def make(aside: Path) -> None:
-        print("executing notebooks/estimators.ipynb, the self-test of the estimators: a minute, only once", flush=True)
-        _executed("estimators", aside / "notebook.ipynb", {})
-
-    notebook = nbformat.read(files.cached("estimators", key, make) / "notebook.ipynb", as_version=4)
-    markup = html.render(notebook, "Can the numbers be trusted?", home="../index.html")
-    files.write_aside(folder / "estimators.html", markup)
+def of_run(one: Record) -> str:
+    """A run's notebook as a page."""
+    notebook = nbformat.read(one.planned.folder / "notebook.ipynb", as_version=4)
+    markup = html.render(notebook, one.name, home="../index.html")
+    return markup.replace(f"{ROOT}/", "")  # this machine's paths do not concern the reader

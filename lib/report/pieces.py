@@ -1,6 +1,6 @@
 """Markup: what a notebook shows as a piece of the report, tables, texts with references, images.
 
-All markup comes from template/parts.html.j2, where every value is escaped.
+All markup comes from template/parts/, where every value is escaped.
 """
 
 import base64
@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache, wraps
 from html import escape, unescape
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jinja2
+import jinja2.runtime
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
@@ -67,10 +69,17 @@ def piece(section: Callable[..., str]) -> Callable[..., Piece]:
 
 
 @cache
-def parts():
-    """The macros of parts.html.j2."""
-    loader = jinja2.FileSystemLoader(TEMPLATE)
-    return jinja2.Environment(loader=loader, autoescape=True).get_template("parts.html.j2").module
+def parts() -> SimpleNamespace:
+    """All macros of template/parts/."""
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATE / "parts"), autoescape=True)
+    return SimpleNamespace(
+        **{
+            name: macro
+            for file in environment.list_templates()
+            for name, macro in vars(environment.get_template(file).module).items()
+            if isinstance(macro, jinja2.runtime.Macro)
+        }
+    )
 
 
 # ---- tables --------------------------------------------------------------------------------------
@@ -169,7 +178,7 @@ def _measured(records: Records, study: str, run: str, metric: str) -> dict:
 
 
 def picture(image: bytes, form: str, size: tuple[int, int], alt: str, kind: str = "pixels") -> dict:
-    """What parts.html.j2 needs to show an image: a data URL, its size in CSS pixels, its text.
+    """What template/parts/ needs to show an image: a data URL, its size in CSS pixels, its text.
 
     Args:
         kind: "pixels" (enlarged by whole pixels) or "chart" (inverted on dark pages).

@@ -264,6 +264,11 @@ class Records:
         index = [numbers.setdefault(one.setting, len(numbers)) for one in self.runs]
         return pd.DataFrame([self._row(one) for one in self.runs], index=index, dtype=object)
 
+    @property
+    def csv(self) -> str:
+        """The table as results.csv has it."""
+        return self.table.to_csv(index=False, lineterminator="\n")
+
     def rows(self, group: list[Record]) -> pd.DataFrame:
         """The table's rows of some runs."""
         places = {one.name: place for place, one in enumerate(self.runs)}
@@ -306,10 +311,9 @@ class Records:
         return found
 
 
-def read(study: plan.Study) -> Records:
+def collect(study: plan.Study, evidence: Iterable[plan.Study] = ()) -> Records:
     """Reads what a study's runs have left, and the results of its evidence."""
-    evidence = [(other, results(other)) for other in plan.evidence(study)]
-    return Records(study, [record(run) for run in study.runs], evidence)
+    return Records(study, [record(run) for run in study.runs], [(other, results(other)) for other in evidence])
 
 
 def of(study: str, out: str = "", overrides: dict[str, Any] | None = None) -> Records:
@@ -320,4 +324,5 @@ def of(study: str, out: str = "", overrides: dict[str, Any] | None = None) -> Re
         out: the study's folder; empty: reports/<study>.
         overrides: settings for every run that has them, as `-p` gives them on the command line.
     """
-    return read(plan.read(study, overrides, out or None, check_data=False))
+    planned = plan.read(study, overrides, out or None, check_data=False)
+    return collect(planned, plan.evidence(planned))

@@ -48,7 +48,7 @@ def networks(records: Records) -> str:
 
 
 def layers(name: str, rows: list[dict]) -> dict:
-    """A network's layers, as parts.html.j2 shows them."""
+    """A network's layers, as template/parts/ shows them."""
     found = [row(one["layer"], one["kind"], one["output"], one["parameters"]) for one in rows]
     found.append(row("total", "", "", sum(one["parameters"] for one in rows), kind="total"))
     return {"head": ("layer", "kind", "output", "parameters"), "rows": found, "caption": name}

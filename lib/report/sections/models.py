@@ -234,7 +234,7 @@ def _growth(records: Records, done: list[Record]) -> tuple[str, list]:
 
 
 def film(one: Record) -> dict:
-    """What parts.html.j2 needs to show a run's galleries of fixed latent vectors over the epochs."""
+    """What template/parts/ needs to show a run's galleries of fixed latent vectors over the epochs."""
     epochs = [int(epoch) for epoch in one.samples["grid_epochs"]]
     alt = f"36 images by {one.name} from the same latent vectors, after {listed(epochs)} epochs"
     shown = {"epochs": epochs, "picture": frames(one.samples["grids"], alt)}

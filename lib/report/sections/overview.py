@@ -78,7 +78,7 @@ def data(records: Records) -> str:
 
 
 def _drawn(one: Record) -> dict:
-    """A run as report.js compares and draws it."""
+    """A run as the page's scripts compare and draw it."""
     return {
         "name": one.name,
         "label": title_of(one),

@@ -15,7 +15,7 @@ def _name(one: Record) -> str:
 
 
 def plane(one: Record) -> list[dict]:
-    """What parts.html.j2 needs to show a run's plane; without its tour, only the images that the run kept."""
+    """What template/parts/ needs to show a run's plane; without its tour, only the images that the run kept."""
     if "plane" not in one.tour:
         return [{"picture": _picture(one, one.samples["plane"], max(one.samples["plane_ticks"]))}]
     shown = {"picture": _picture(one, one.tour["plane"], tour.REACH), "side": one.result["dataset"]["shape"][:2]}
@@ -29,7 +29,7 @@ def _picture(one: Record, images, reach: float) -> dict:
 
 
 def planes(records: Records) -> dict[str, dict]:
-    """The planes that are shown, as report.js draws them; see `tour.compressed`."""
+    """The planes that are shown, as plane.js draws them; see `tour.compressed`."""
     firsts = [each[0] for group in records.by_notebook.values() for each in by_setting(finished(group))]
     return {_name(one): _drawn(one.tour) for one in firsts if "plane" in one.tour}
 

@@ -91,6 +91,7 @@ function lightbox() {
 
 // Pictures are decoded when they come into view; a printer sees all of them.
 addEventListener("beforeprint", () => all("img[loading]").forEach((image) => { image.loading = "eager"; }));
+addEventListener("beforeprint", () => all("details").forEach((fold) => { fold.open = true; }));
 colours();
 contents();
 root.classList.add("ready");
