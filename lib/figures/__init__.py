@@ -12,8 +12,10 @@ from lib.figures.charts import (
     small_multiples,
     training,
 )
+from lib.figures.effects import Line, effects, ordered
 from lib.figures.figure import DARK, Figure
 from lib.figures.images import gallery, interpolation, mosaic, plane, reconstructions
 
-__all__ = ["DARK", "HEAT", "Figure", "History", "edges", "gallery", "heat_map", "interpolation", "latent_map", "lines"]
-__all__ += ["mosaic", "over_seeds", "plane", "points", "reconstructions", "small_multiples", "training"]
+__all__ = ["DARK", "HEAT", "Figure", "History", "Line", "edges", "effects", "gallery", "heat_map", "interpolation"]
+__all__ += ["latent_map", "lines", "mosaic", "ordered", "over_seeds", "plane", "points", "reconstructions"]
+__all__ += ["small_multiples", "training"]

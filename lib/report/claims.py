@@ -210,9 +210,7 @@ def judge(effects: Sequence[float], kind: str, minimum: float, width: float | No
     """
     if not effects or (width is None and len(effects) < MIN_SEEDS):
         return "open"
-    mean = fmean(effects)
-    width = stdtrit(len(effects) - 1, CONFIDENCE) if width is None else width
-    half = width * stdev(effects) / math.sqrt(len(effects)) if len(effects) > 1 else 0.0
+    mean, half = fmean(effects), half_interval(effects, CONFIDENCE, width) if len(effects) > 1 else 0.0
     low, high = mean - half, mean + half
     if kind == "same":
         holds, fails = -minimum < low and high < minimum, abs(mean) >= minimum and abs(mean) > half
@@ -221,6 +219,17 @@ def judge(effects: Sequence[float], kind: str, minimum: float, width: float | No
     if kind == "no gain":
         holds, fails = fails, holds
     return "holds" if holds else "fails" if fails else "open"
+
+
+def half_interval(values: Sequence[float], below: float, width: float | None = None) -> float:
+    """Half the width of an interval around the mean of two values or more.
+
+    Args:
+        below: how probable it is that the true mean lies below the upper end.
+        width: the same in standard errors; by default Student's t.
+    """
+    width = stdtrit(len(values) - 1, below) if width is None else width
+    return float(width * stdev(values) / math.sqrt(len(values)))
 
 
 def verdicts(results: Sequence[dict]) -> list[Verdict]:

@@ -22,7 +22,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 TEMPLATE = Path(__file__).parent / "template"
-STYLES = ("colours.css", "page.css", "report.css")
+STYLES = ("colours.css", "page.css", "report.css", "opening.css")
 SCRIPTS = (
     "page.js",
     "study.js",

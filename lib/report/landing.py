@@ -12,8 +12,8 @@ from lib.errors import UserError
 from lib.report import claims, html
 from lib.report.pieces import parts
 from lib.report.records import Records
-from lib.report.sections.opening import strip
-from lib.report.words import listed
+from lib.report.sections.opening import thumbnail
+from lib.report.words import finished, listed
 
 
 def summary(found: Records) -> dict:
@@ -26,7 +26,7 @@ def summary(found: Records) -> dict:
         "trained": runs.duration(sum(one.result["seconds"].get("fit", 0) for one in found.done)),
         "built": time.strftime("%Y-%m-%d"),
         "tally": claims.tally(found.verdicts) if found.of_write_up else "",
-        "strip": [one["picture"] for one in strip(found.done, 120)],
+        "strip": [thumbnail(done, 120) for group in found.by_notebook.values() if (done := finished(group))],
     }
 
 

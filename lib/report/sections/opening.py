@@ -1,29 +1,25 @@
-"""The top of the report: the title, what was run and what came of it in a few sentences, samples, the findings."""
+"""The top of the report: the title, what was run, what the settings do, the author's findings."""
 
 import shlex
 from collections.abc import Sequence
-from statistics import fmean
 
 from lib import runs
-from lib.report import claims
-from lib.report.pieces import TEMPLATE, parts, piece, referred, tiles
-from lib.report.records import FAMILIES, Record, Records
-from lib.report.words import by_setting, differences, differing, listed, shown_settings, slug, values_of
+from lib.report import effects, html, panels
+from lib.report.pieces import TEMPLATE, drawing, parts, piece, referred, tiles
+from lib.report.records import Record, Records
+from lib.report.words import by_setting, headlines, listed, slug, values_of
 from lib.rounding import spread
 from lib.study import plan
 
-VARIED = {
-    "latent_dim": "the latent dimension",
-    "width": "the model complexity, which is the width of the first Dense layer",
-    "network": "the network",
-    "epochs": "the number of epochs",
-}
+ASKED = {"latent_dim": "latent dimension"}
+SAMPLES = 6  # of each value
 
 
 @piece
 def in_jupyterlab(records: Records) -> str:
     """The style, which the page has in its head, and where to find what does not work in JupyterLab."""
-    styles = [(TEMPLATE / name).read_text(encoding="utf-8") for name in ("colours.css", "report.css", "lab.css")]
+    names = [name for name in html.STYLES if name != "page.css"] + ["lab.css"]
+    styles = [(TEMPLATE / name).read_text(encoding="utf-8") for name in names]
     study, page = records.study, records.study.folder / "index.html"
     known = study.path.parent in (plan.PARAMETERS_DIR, plan.REPORTS_DIR)
     words = ["latent-report", "report", study.name if known else str(study.path)]
@@ -33,68 +29,90 @@ def in_jupyterlab(records: Records) -> str:
 
 
 @piece
-def findings(records: Records) -> str:
-    """What the study's author found, unless `-p` has made it a different study."""
-    texts = [] if records.study.overrides else records.study.findings
-    return parts().findings([referred(records, one, f"findings[{index}]") for index, one in enumerate(texts)])
-
-
-@piece
 def title(records: Records) -> str:
-    """The title, a few sentences about what was run, and samples of each model and dataset."""
-    done, names = records.done, _varying(records)
-    values = {
-        name: sorted({getattr(one.settings, name) for one in done if hasattr(one.settings, name)}) for name in names
-    }
-    varying = [f"{VARIED.get(name, name)} ({listed(each)})" for name, each in values.items() if len(each) > 1]
+    """The title, and in one paragraph what was run and what to know about it."""
+    done = records.done
     facts = {
         "done": len(done),
         "runs": len(records.runs),
         "models": listed(one.title for group in records.by_notebook.values() for one in group if one.result),
         "data": listed(one.data for one in done),
         "trained": runs.duration(sum(one.result["seconds"].get("fit", 0) for one in done)),
-        "varying": listed(varying),
-        "lowest": [found for family in FAMILIES.values() if (found := _lowest_loss(done, family))],
         "unscored": sum(one.state == "unscored" for one in done),
         "evaluated": any("evaluated" in one.result for one in done),
         "of_write_up": records.of_write_up,
-        "tally": claims.tally(records.verdicts),
         "stand_ins": listed(sorted({f"{one.data} in place of {one.family}" for one in done if one.stand_in})),
         "reencoded": listed(sorted({one.reencoded for one in done if one.reencoded})),
         "stale": [one for one in done if one.state == "stale"],
-        "strip": strip(done),
-        "several": bool({*names} - {"latent_dim", "width"}),
     }
     return parts().title(records.study, facts)
 
 
-def _varying(records: Records) -> list[str]:
-    """The settings that vary within a notebook; the latent dimension and the width if none does."""
-    found = {name for group in records.by_notebook.values() for name in differing(group)} - {"seed"}
-    return [name for name in shown_settings(records.runs) if name in (found or {"latent_dim", "width"})]
+@piece
+def answer(records: Records) -> str:
+    """What the settings that vary do: a panel for each model and dataset, with its numbers and samples."""
+    shown = panels.panels(records)
+    if not shown:
+        return ""
+    settings = dict.fromkeys(name for one in shown for name in one.settings)
+    question = f"What do{'es' * (len(settings) == 1)} {listed(ASKED.get(name, name) for name in settings)} do?"
+    made = [_panel(one) for one in shown]
+    return parts().answer(question if settings else "Samples and numbers", panels.summary(shown), made)
 
 
-def _lowest_loss(done: Sequence[Record], family: str) -> dict:
-    """The setting with the lowest test loss on a dataset; {} if there is none."""
-    groups = by_setting(one for one in done if one.family == family and "test_loss" in one.metrics)
-    if not groups:
-        return {}
-    losses, group = min(((values_of(group, "test_loss"), group) for group in groups), key=lambda each: fmean(each[0]))
-    first = group[0].settings
-    at = listed((f"{first.latent_dim} latents", f"width {first.width}", *differences(group[0], done)))
-    return {"model": group[0].title, "data": group[0].data, "loss": spread(losses), "at": at}
+def _panel(one: panels.Panel) -> dict:
+    """What template/parts/ needs to show a panel; without anything that varies, its samples and numbers."""
+    first = one.group[0]
+    same = [each[0] for each in one.records.by_notebook.values() if _anchor(each[0]) == _anchor(first)]
+    path = first.settings.notebook
+    more = "" if same[0].settings.notebook == path else f" {first.settings.notebook_name}"
+    made = {"title": one.title, "anchor": _anchor(first) + (f"-{slug(more)}" if more else "")}
+    if not one.series:
+        numbers = [f"{one.records.label(name)} {spread(values_of(one.group, name))}" for name in headlines(one.group)]
+        return made | {"picture": thumbnail(one.group), "numbers": " · ".join(numbers)}
+    return made | {"chart": drawing(one.figure()), "said": one.sentences(), "strip": _strip(one)}
 
 
-def strip(done: Sequence[Record], width: int = 230) -> list[dict]:
-    """For each notebook, sixteen samples of one setting: the largest latent dimension with the smallest width."""
-    firsts = [group[0] for group in by_setting(done)]
-    by_size = sorted(firsts, key=lambda one: (one.settings.latent_dim, -one.settings.width))
-    shown = {one.settings.notebook: one for one in by_size}
-    return [
-        {
-            "anchor": slug(f"{one.title} {one.family}"),
-            "label": f"{one.title} on {one.data}" + "".join(f", {text}" for text in differences(one, done)),
-            "picture": tiles(one.samples["samples"][:16], 4, f"16 images by the {one.title} on {one.data}", width),
-        }
-        for one in sorted(shown.values(), key=done.index)
-    ]
+def _anchor(one: Record) -> str:
+    return slug(f"{one.title} {one.family}")
+
+
+def _strip(panel: panels.Panel) -> list[dict]:
+    """Samples for each value of the first setting, of runs that differ only in it, as far as the study has them."""
+    setting = panel.settings[0]
+    own = next(one for found in panel.series.values() for one in found[setting] if one.own)
+    shown = []
+    for value in own.numbers:
+        alike = {**own.shared, setting: value}
+        run = next((one for one in panel.group if _has(one, alike)), None)
+        if run:
+            label = effects.at(setting, value)
+            alt = f"{SAMPLES} images by the {panel.title}, {label}"
+            shown.append({"label": label, "picture": tiles(run.samples["samples"][:SAMPLES], 3, alt)})
+    return shown
+
+
+def _has(one: Record, wanted: dict) -> bool:
+    """Whether a run has these settings, the dataset aside."""
+    had = one.result["settings"]
+    return all(had.get(name) == value for name, value in wanted.items() if name != "dataset")
+
+
+def thumbnail(group: Sequence[Record], width: int = 230) -> dict:
+    """Sixteen samples of one setting: the largest latent dimension with the smallest width."""
+    firsts = [each[0] for each in by_setting(group)]
+    one = max(firsts, key=lambda one: (one.settings.latent_dim, -one.settings.width))
+    return tiles(one.samples["samples"][:16], 4, f"16 images by the {one.title} on {one.data}", width)
+
+
+@piece
+def findings(records: Records) -> str:
+    """What the study's author found, unless `-p` has made it a different study."""
+    texts = [] if records.study.overrides else records.study.findings
+    return parts().findings([folded(referred(records, one, f"findings[{index}]")) for index, one in enumerate(texts)])
+
+
+def folded(text: list[dict]) -> dict:
+    """A text that begins with a strong sentence as this claim and the rest, which unfolds."""
+    claim = text[:1] if text and text[0].get("strong") and len(text) > 1 else []
+    return {"claim": claim, "rest": text[len(claim) :]}

@@ -1,40 +1,39 @@
-"""The write-up's claims, tested: an overview, then each claim with its numbers, rule and verdict."""
+"""The write-up's claims, tested: one table whose rows unfold; and what the studies of the evidence found."""
 
 from collections.abc import Sequence
 
 from lib.report import claims
-from lib.report.pieces import Aligned, page_of, parts, piece, referred, row, table
+from lib.report.pieces import Aligned, page_of, parts, piece, referred, row
 from lib.report.records import Records
+from lib.report.sections.opening import folded
 from lib.report.words import classifier, listed
 from lib.rounding import decimals, spread
 
 YES_OR_NO = {"holds": "yes", "fails": "no", "open": "open"}
-HEAD = ("comparison", "number", "before", "after", "needed", "seeds", "epochs", "holds")
+HEAD = ("comparison", "number", "before", "after", "any effect", "needed", "seeds", "epochs", "holds")
+
+
+@piece
+def verdicts(records: Records) -> str:
+    """The verdicts on all claims in one table; a row unfolds to rule, comparisons and where they are seen."""
+    rows = [_claim(records, one) for one in records.verdicts]
+    return parts().verdicts(claims.tally(records.verdicts), rows, _note(records))
 
 
 @piece
 def conclusion(records: Records) -> str:
-    """The verdicts on all claims, what they rest on, and what the studies of the evidence found."""
-    lossy = any(one.reencoded for one in records.verdicts)
-    rows = [
-        row(one.claim.number, one.claim.text, one.word, one.points_to or "–", *[one.reencoded or "–"] * lossy)
-        for one in records.verdicts
-    ]
-    head = ("no.", "claim", "verdict", "numbers point to", *["partly based on"] * lossy)
-    tested = [(other, found) for other, found in records.evidence if found]
-    markup = table(head, rows, claims.tally(records.verdicts), _note(records, tested))
-    markup += parts().claims([_claim(records, one) for one in records.verdicts])
-    for other, _ in tested:
+    """What the studies of the evidence found."""
+    found = []
+    for other, done in records.evidence:
+        texts = other.findings if done else ()
         where = f" of {other.name}"
-        texts = [
-            referred(records, text, f"findings[{index}]{where}", other.name)
-            for index, text in enumerate(other.findings)
-        ]
-        markup += parts().found_by(other.name, _named(records, other), texts) if texts else ""
-    return markup
+        told = [folded(referred(records, text, f"findings[{i}]{where}", other.name)) for i, text in enumerate(texts)]
+        found += [(other.name, _named(records, other), told)] * bool(told)
+    return parts().conclusion(found)
 
 
-def _note(records: Records, tested: Sequence) -> list[dict]:
+def _note(records: Records) -> list[dict]:
+    tested = [(other, found) for other, found in records.evidence if found]
     note = [{"text": classifier(records.done)}]
     for other, found in tested:
         note += [{"text": f" Also tested on {len(found)} runs of "}, _named(records, other)]
@@ -55,9 +54,6 @@ def _lengths(results: Sequence[dict]) -> str:
 
 
 def _claim(records: Records, one: claims.Verdict) -> dict:
-    points = f"the numbers point to “{one.points_to}”" if one.points_to else ""
-    on = f"partly based on {one.reencoded}" if one.reencoded else ""
-    why = "; ".join(part for part in (one.why, points, on) if part)
     sides: dict[claims.Measure, list[list[float]]] = {}
     for outcome in one.outcomes:
         sides.setdefault(outcome.test.measure, []).extend([outcome.before, outcome.after])
@@ -66,7 +62,8 @@ def _claim(records: Records, one: claims.Verdict) -> dict:
         "claim": one.claim,
         "word": one.word,
         "kind": one.word.replace(" ", "-"),
-        "why": f"{why[:1].upper()}{why[1:]}.",
+        "points_to": one.points_to or "–",
+        "why": "; ".join(filter(None, (one.why, f"partly based on {one.reencoded}" * bool(one.reencoded)))),
         "seen": shown_in(records, one),
         "head": HEAD,
         "rows": [_outcome(outcome, places[outcome.test.measure]) for outcome in one.outcomes],
@@ -107,7 +104,15 @@ def _outcome(one: claims.Outcome, shared: int) -> dict:
     epochs = " → ".join(dict.fromkeys(listed(side) for side in one.epochs))
     sides = [Aligned(spread(side, shared) if side else "") for side in (one.before, one.after)]
     what = test.measure.label + ", of pixels" * (one.metric == "frechet_pixels")
-    return row(_compared(test), what, *sides, test.needed, one.seeds, epochs, holds)
+    return row(_compared(test), what, *sides, _effect(one), test.needed, one.seeds, epochs, holds)
+
+
+def _effect(one: claims.Outcome) -> str:
+    """Whether there is any effect, be it smaller than claimed."""
+    better, worse = (claims.judge([sign * each for each in one.effects], "gain", 0.0) for sign in (1, -1))
+    if one.hindrance or one.seeds < claims.MIN_SEEDS:
+        return "open"
+    return "yes" if better == "holds" else "yes, the other way" if worse == "holds" else "not clear"
 
 
 def _compared(test: claims.Test) -> str:

@@ -1,0 +1,250 @@
+"""What a setting does to a model's numbers: series of runs that differ only in it and in the seed, and sentences.
+
+Only computation, no markup. The runs are those of the study and of its evidence. An effect is the change from the
+first to the last value of a setting, or up to a turning point and on from there. Its interval is two-sided, 95 %, by
+Student's t: over the seeds that both sides have, or by Welch's method if they have no two in common.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, variance
+from typing import Any
+
+from scipy.special import stdtrit
+
+from lib import figures
+from lib.report import claims
+from lib.rounding import column, decimals, number
+
+UPPER = (1 + claims.CONFIDENCE) / 2  # two-sided
+SMALL = 0.01  # a change that is certainly smaller is none
+TURN = 0.05  # of the range: a smaller way back is no turning point if there is one seed
+APART = {"seed", "notebook", "dataset", "output_dir"}  # that are not compared as settings
+NAMES = {"latent_dim": "latents"}
+
+
+# ---- series --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Series:
+    """A number of runs that differ only in one setting and the seed.
+
+    Attributes:
+        numbers: by the setting's value and the seed.
+        own: whether some run is of the study itself, not of its evidence.
+        shared: the settings that all runs have.
+    """
+
+    setting: str
+    numbers: dict[Any, dict[int, float]]
+    own: bool
+    shared: dict[str, Any]
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds every value has at least."""
+        return min(map(len, self.numbers.values()))
+
+    @property
+    def rank(self) -> tuple:
+        """The most telling series: most seeds, then the study's own, then most values, then the longest training."""
+        return self.seeds, self.own, len(self.numbers), self.shared.get("epochs", 0)
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation between seeds, the values taken together; None if each has one seed."""
+        groups = [[*each.values()] for each in self.numbers.values() if len(each) > 1]
+        freedom = sum(len(each) - 1 for each in groups)
+        return math.sqrt(sum((len(each) - 1) * variance(each) for each in groups) / freedom) if groups else None
+
+    @property
+    def told_seeds(self) -> str:
+        counts = sorted({len(each) for each in self.numbers.values()})
+        return f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seed{'s' * (counts[-1] > 1)}"
+
+    def line(self, name: str) -> figures.Line:
+        """What the figure draws of it."""
+        numbers = {value: [*each.values()] for value, each in self.numbers.items()}
+        halves = {v: claims.half_interval(each, UPPER) if len(each) > 1 else None for v, each in numbers.items()}
+        return figures.Line(name, self.own, numbers, halves)
+
+
+def series(results: Iterable[tuple[bool, dict]], setting: str, metric: str) -> list[Series]:
+    """All series of two values or more over a setting, the most telling first.
+
+    Args:
+        results: whether a run is of the study itself, and its result.json; of the same run twice the first counts.
+    """
+    found: dict[tuple, tuple[dict, dict, set]] = {}
+    for own, one in results:
+        value, settings = one["metrics"].get(metric), one["settings"]
+        if setting not in settings or not isinstance(value, int | float) or not math.isfinite(value):
+            continue
+        shared = {name: each for name, each in settings.items() if name not in {*APART, setting}}
+        shared["dataset"] = Path(one["dataset"]["name"]).name
+        key = (one["dataset"].get("sha256"), *sorted((name, repr(each)) for name, each in shared.items()))
+        _, numbers, owners = found.setdefault(key, (shared, {}, set()))
+        numbers.setdefault(settings[setting], {}).setdefault(settings.get("seed", 0), float(value))
+        owners.add(own)
+    made = [
+        Series(setting, {value: numbers[value] for value in figures.ordered(numbers)}, True in owners, shared)
+        for shared, numbers, owners in found.values()
+        if len(numbers) > 1
+    ]
+    return sorted(made, key=lambda one: one.rank, reverse=True)
+
+
+# ---- changes -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Change:
+    """How a number changes between two values of a setting.
+
+    Attributes:
+        ends: the values; means: the number's means there.
+        size: relative to the first mean, or absolute if the numbers are not all positive.
+        half: half the width of its interval; None if there are too few seeds.
+        ratio: the absolute size over the spread between seeds; None if each value has one seed.
+    """
+
+    ends: tuple[Any, Any]
+    means: tuple[float, float]
+    relative: bool
+    size: float
+    half: float | None
+    ratio: float | None
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves out zero; without an interval, whether there is any change."""
+        return abs(self.size) > (self.half or 0.0)
+
+    @property
+    def percent(self) -> str:
+        """The size with its sign."""
+        text = number(abs(100 * self.size if self.relative else self.size))
+        return f"{'−' if self.size < 0 else '+'}{text}{' %' * self.relative}"
+
+
+def change(one: Series, first: Any, last: Any) -> Change:
+    """The change between two values, over the seeds that both have if there are two or more."""
+    before, after = one.numbers[first], one.numbers[last]
+    seeds = sorted(before.keys() & after.keys())
+    paired = len(seeds) > 1
+    sides = [[each[seed] for seed in (seeds if paired else each)] for each in (before, after)]
+    means, relative = tuple(map(fmean, sides)), min(*sides[0], *sides[1]) > 0
+    half = None
+    if paired:
+        sizes = [(b - a) / (a if relative else 1) for a, b in zip(*sides, strict=True)]
+        size, half = fmean(sizes), claims.half_interval(sizes, UPPER)
+    else:
+        scale = means[0] if relative else 1
+        size = (means[1] - means[0]) / scale
+        half = _welch(*sides) / scale if min(map(len, sides)) > 1 else None
+    ratio = abs(means[1] - means[0]) / one.spread if one.spread else None
+    return Change((first, last), means, relative, size, half, ratio)
+
+
+def _welch(first: Sequence[float], second: Sequence[float]) -> float:
+    """Half the width of the interval of a difference of two means."""
+    errors = [variance(side) / len(side) for side in (first, second)]
+    if not sum(errors):
+        return 0.0
+    freedom = sum(errors) ** 2 / sum(e**2 / (len(s) - 1) for e, s in zip(errors, (first, second), strict=True))
+    return float(stdtrit(freedom, UPPER) * math.sqrt(sum(errors)))
+
+
+def changes(one: Series) -> list[Change]:
+    """The change over all values; if the number clearly turns back, one up to the turning point and one from there.
+
+    Values that are no numbers have no order: they go from the highest number to the lowest, if they are more than two.
+    """
+    values, means = list(one.numbers), {value: fmean(each.values()) for value, each in one.numbers.items()}
+    if not all(isinstance(value, int | float) for value in values):
+        values = values if len(values) == 2 else sorted(values, key=lambda value: -means[value])
+        return [change(one, values[0], values[-1])]
+    turns = [(change(one, values[0], turn), change(one, turn, values[-1])) for turn in values[1:-1]]
+    least = TURN * (max(means.values()) - min(means.values()))
+    turns = [
+        pair
+        for pair in turns
+        if pair[0].size * pair[1].size < 0
+        and all(each.clear and abs(each.means[1] - each.means[0]) > least for each in pair)
+    ]
+    if turns:
+        return [*max(turns, key=lambda pair: min(abs(each.means[1] - each.means[0]) for each in pair))]
+    return [change(one, values[0], values[-1])]
+
+
+# ---- in words ------------------------------------------------------------------------------------
+
+
+def at(setting: str, value: Any) -> str:
+    """A setting's value in words: '2 latents', 'width 512', 'network conv'."""
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{text} {NAMES.get(setting, setting)}" if setting in ("latent_dim", "epochs") else f"{setting} {text}"
+
+
+def over(setting: str, first: Any, last: Any) -> str:
+    """'From 2 to 20 latents', 'From width 256 to 1024', 'With network conv instead of mlp'."""
+    if not all(isinstance(value, int | float) for value in (first, last)):
+        return f"With {setting} {last} instead of {first}"
+    first, last = (f"{value:g}" if isinstance(value, float) else str(value) for value in (first, last))
+    if setting in ("latent_dim", "epochs"):
+        return f"From {first} to {last} {NAMES.get(setting, setting)}"
+    return f"From {setting} {first} to {last}"
+
+
+def clause(label: str, setting: str, found: Sequence[Change]) -> str:
+    """'the test loss falls from 149.0 to 102.2 nats, by 31.4 % (31.2 to 31.7), 93 times the spread between seeds'."""
+    name, _, unit = label.partition(" (")
+    name = " ".join(reversed(name.split(", "))) if name.count(", ") == 1 else name  # 'JSD, test'
+    unit = unit.rstrip(")")
+    unit = f" {unit}" if re.fullmatch(r"[A-Za-z ]+", unit) else ""
+    values = column([found[0].means[0], *(each.means[1] for each in found)])
+    first, (start, end, *last) = found[0], values
+    if not first.clear:
+        return f"the {name} {_unclear(first, start, end, unit)}"
+    text = f"the {name} {verb(first)} from {start} to {end}{unit}"
+    text += f" at {at(setting, first.ends[1])}" if last else ""
+    text += f", by {_size(first, unit)}{_compared(first)}"
+    return text + (f", then {verb(found[1])} to {last[0]}{unit}, by {_size(found[1], unit)}" if last else "")
+
+
+def _unclear(one: Change, start: str, end: str, unit: str) -> str:
+    """Of a change whose interval includes zero: whether it is certainly small, or only not certain."""
+    if one.half is None:
+        return f"stays at {end}{unit}"
+    if one.ratio and one.ratio >= 2:
+        return f"may {verb(one)[:-1]} from {start} to {end}{unit}, by {_size(one, unit)}{_compared(one)}"
+    small = one.relative and abs(one.size) + one.half < SMALL
+    text = "hardly changes" if small else "does not clearly change"
+    return f"{text}: {start} and {end}{unit}, {_size(one, unit, signed=True)}{_compared(one)}"
+
+
+def verb(one: Change) -> str:
+    return "falls" if one.size < 0 else "rises"
+
+
+def _size(one: Change, unit: str, signed: bool = False) -> str:
+    """A change's size with its interval: of a fall the amount, unless it is to have its sign."""
+    scale = (100 if one.relative else 1) * (-1 if one.size < 0 and not signed else 1)
+    ends = [scale * one.size, *sorted(scale * (one.size + sign * (one.half or 0)) for sign in (-1, 1))]
+    shared = decimals([[max(map(abs, ends))]])
+    shared = min(shared, 2) if one.relative else shared
+    size, low, high = (number(end, shared) for end in ends)
+    return size + (" %" if one.relative else unit) + (f" ({low} to {high})" if one.half is not None else "")
+
+
+def _compared(one: Change) -> str:
+    """A change's size beside the spread between seeds."""
+    if one.ratio is None:
+        return ""
+    if one.ratio <= 1:
+        return ", no larger than the spread between seeds"
+    return f", {number(one.ratio, 0 if one.ratio >= 10 else 1)} times the spread between seeds"

@@ -1,0 +1,176 @@
+"""A panel for each notebook: which of its settings vary, and what they do to its own number and to image quality."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
+
+from lib import figures
+from lib.report import claims, effects
+from lib.report.records import Record, Records
+from lib.report.words import finished, listed, shown_settings, values_of
+
+MOST = 3  # settings of one panel
+DRAWN = 4  # lines of one chart
+SAME = 0.05  # how far a mark may differ between runs, relative to the largest
+MARKS = ("real", "blurred"), ("mean_image", "pixel_entropy")  # the latter where there are none of the former
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """What the settings do in one notebook's runs.
+
+    Attributes:
+        series: by metric and setting, the most telling first; both in the order in which they are shown.
+    """
+
+    records: Records
+    group: list[Record]
+    series: dict[str, dict[str, list[effects.Series]]]
+
+    @property
+    def settings(self) -> list[str]:
+        return list(next(iter(self.series.values()), {}))
+
+    @cached_property
+    def title(self) -> str:
+        one = self.group[0]
+        title = f"{one.title} on {one.data}"
+        same = [each for each in self.records.by_notebook.values() if f"{each[0].title} on {each[0].data}" == title]
+        return title if len(same) < 2 else f"{title}, {one.settings.notebook_name}"
+
+    @property
+    def short(self) -> str:
+        """The title without saying that the data are lossy copies, which the page says above."""
+        one = self.group[0]
+        return f"{one.title} on {one.family}" if one.reencoded else self.title
+
+    def name(self, one: effects.Series, setting: str) -> str:
+        """What sets a series apart from the others of its chart: '60 epochs'."""
+        others = [each for metric in self.series.values() for each in metric[setting]]
+        names = [name for name in one.shared if len({repr(each.shared.get(name)) for each in others}) > 1]
+        return ", ".join(effects.at(name, one.shared[name]) for name in names[:2])
+
+    def axis(self, setting: str) -> str:
+        """The words below a chart: the setting, and those of the others that all of its series share."""
+        shown = [each for metric in self.series.values() for each in metric[setting]]
+        others = [name for name in self.settings if name != setting]
+        fixed = [
+            effects.at(name, shown[0].shared[name]) for name in others if len({s.shared.get(name) for s in shown}) == 1
+        ]
+        return effects.NAMES.get(setting, setting) + (f" ({', '.join(fixed)})" if fixed else "")
+
+    def figure(self) -> figures.Figure:
+        rows = {
+            self.records.label(metric): {
+                self.axis(setting): [one.line(self.name(one, setting)) for one in found[:DRAWN]]
+                for setting, found in by_setting.items()
+            }
+            for metric, by_setting in self.series.items()
+        }
+        return figures.effects(rows, {self.records.label(name): self.marks(name) for name in self.series}, self.title)
+
+    def marks(self, metric: str) -> dict[str, float]:
+        """What the same estimator gives for other images, where it is the same for all runs."""
+        for names in MARKS:
+            found = {name: values_of_mark(self.group, metric, name) for name in names}
+            same = {
+                name: each
+                for name, each in found.items()
+                if each and max(each) - min(each) <= SAME * max(map(abs, each))
+            }
+            if same:
+                return {name.replace("_", " "): fmean(each) for name, each in same.items()}
+        return {}
+
+    def sentences(self) -> list[tuple[str, str]]:
+        """For each setting its values, and what they do to the numbers."""
+        return [
+            self._sentence(name, [(metric, each[name][0]) for metric, each in self.series.items()])
+            for name in self.settings
+        ]
+
+    def _sentence(self, setting: str, telling: list[tuple[str, effects.Series]]) -> tuple[str, str]:
+        found = [effects.changes(one) for _, one in telling]
+        runs = [", ".join(filter(None, (self.name(one, setting), one.told_seeds))) for _, one in telling]
+        runs = [each + ", no interval" * (of[0].half is None) for each, of in zip(runs, found, strict=True)]
+        lead, alike = effects.over(setting, found[0][0].ends[0], found[0][-1].ends[1]), len({*runs}) == 1
+        clauses = [
+            effects.clause(self.records.label(metric), setting, of) + f" ({each})" * (not alike)
+            for (metric, _), of, each in zip(telling, found, runs, strict=True)
+        ]
+        return f"{lead} ({runs[0]})" if alike else lead, f"{'; '.join(clauses)}."
+
+    def change(self, setting: str, metrics: Sequence[str] = claims.QUALITY) -> effects.Change | None:
+        """What a setting does from its first to its last value to the first of some metrics that there is."""
+        found = next((self.series[name].get(setting) for name in metrics if name in self.series), None)
+        if not found:
+            return None
+        values = list(found[0].numbers)
+        return effects.change(found[0], values[0], values[-1])
+
+
+def values_of_mark(group: Iterable[Record], metric: str, name: str) -> list[float]:
+    return [one.references[metric][name] for one in group if name in one.references.get(metric, {})]
+
+
+def panels(records: Records) -> list[Panel]:
+    """A panel for each notebook with finished runs."""
+    own = {id(one.result) for one in records.done}
+    results = [(id(one) in own, one) for _, found in records.named.values() for one in found]
+    made = []
+    for group in map(finished, records.by_notebook.values()):
+        if group:
+            notebook = group[0].settings.notebook
+            theirs = [each for each in results if each[1]["settings"].get("notebook") == notebook]
+            made.append(Panel(records, group, _series(group, theirs)))
+    return made
+
+
+def _series(group: list[Record], results: Sequence[tuple[bool, dict]]) -> dict[str, dict[str, list[effects.Series]]]:
+    """The series of the model's own number and of image quality over the settings that vary within the study."""
+    quality = next((name for name in claims.QUALITY if values_of(group, name)), "")
+    metrics = dict.fromkeys(name for name in (group[0].description.headline, quality) if values_of(group, name))
+    fields = (name for one in group for name in type(one.settings).model_fields)
+    names = dict.fromkeys(("latent_dim", "width", *shown_settings(group), *fields))
+    varied = [
+        name
+        for name in names
+        if name not in effects.APART and len({repr(getattr(one.settings, name, None)) for one in group}) > 1
+    ]
+    found = {metric: {name: effects.series(results, name, metric) for name in varied} for metric in metrics}
+    # a setting counts if a series of the study itself varies it, and every number has one
+    kept = [
+        name
+        for name in varied
+        if all(each[name] for each in found.values()) and any(one.own for each in found.values() for one in each[name])
+    ][:MOST]
+    return {metric: {name: each[name] for name in kept} for metric, each in found.items()} if kept else {}
+
+
+# ---- all panels together -------------------------------------------------------------------------
+
+
+def summary(shown: Sequence[Panel]) -> list[tuple[str, str]]:
+    """For each setting, for which models the Fréchet distance falls, rises or does not clearly change."""
+    said = []
+    for setting in dict.fromkeys(name for one in shown for name in one.settings):
+        found = [(one, each) for one in shown if (each := one.change(setting))]
+        groups: dict[str, list[str]] = {"falls": [], "rises": [], "does not clearly change": []}
+        for one, each in sorted(found, key=lambda pair: -abs(pair[1].size)):
+            word = effects.verb(each) if each.clear else "does not clearly change"
+            groups[word].append(f"the {one.short} ({each.percent})")
+        texts = [f"{word} for {listed(names)}" for word, names in groups.items() if names]
+        if texts:
+            label, unsure = claims.MEASURES["frechet"].label, any(each.half is None for _, each in found)
+            end = " (one seed)" if all(each.half is None for _, each in found) else " (some with one seed)" * unsure
+            said.append((_more(setting, found), f"the {label} {'; it '.join(texts)}{end}."))
+    return said
+
+
+def _more(setting: str, found: Sequence[tuple[Panel, effects.Change]]) -> str:
+    ends = {each.ends for _, each in found}
+    if not all(isinstance(value, int | float) for pair in ends for value in pair):
+        return " or ".join(effects.over(setting, *pair) for pair in ends)
+    counted = setting in ("latent_dim", "width", "epochs")
+    return f"{'More' if counted else 'Larger'} {effects.NAMES.get(setting, setting)}"
