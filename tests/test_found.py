@@ -68,8 +68,8 @@ def test_the_runs_of_notebooks_are_a_study(folder):
     assert (study.name, study.title, study.folder) == ("notebooks", "Runs made in notebooks", folder)
     page = records.of("notebooks")
     assert [one.state for one in page.runs] == ["done"] * 3
-    assert "This report shows 3 runs of VAE and GAN on digits" in sections.title(page)
-    assert "What varies: the latent dimension (2, 10 and 100)." in sections.title(page)
+    assert "3 runs of VAE and GAN on digits" in sections.title(page)
+    assert "What does latent dimension do?" in sections.answer(page)
     assert "vae_mnist-latent_dim10-width8-seed0" in sections.results(page)
 
 
@@ -140,7 +140,8 @@ def test_no_record_stops_the_others(folder, content):
 def test_a_record_that_lacks_a_part_is_shown_or_named(folder, part):
     changed(folder, "vae_mnist-latent_dim2-width8-seed0", lambda result: result.pop(part))
     page = records.of("notebooks")
-    pieces = "title datasets protocol results all_runs compare scatter budget networks assumptions conclusion published"
+    pieces = "title answer verdicts datasets protocol results all_runs compare scatter budget networks assumptions"
+    pieces += " conclusion published"
     assert all(getattr(sections, name)(page) for name in [*pieces.split(), "provenance", "data"])
     assert sections.model(page, "VAE")
     assert len(page.done) == 3 or page.study.skipped

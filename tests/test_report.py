@@ -22,7 +22,7 @@ from lib.__main__ import main
 from lib.report import assets, claims, execution, landing, pieces, records, sections, words
 from lib.report import page as report
 from lib.report.html import contents, render
-from lib.report.sections import verdicts
+from lib.report.sections.verdicts import shown_in
 from lib.settings import UserError
 from lib.study import plan
 
@@ -96,7 +96,7 @@ def test_report_has_every_figure_section_and_run(study, page):
     for number in (1, 2, 3):
         assert f'id="fig-{number}"' in page
         assert f"<b>Figure {number}.</b>" in page
-    for heading in ("The experiment", "Results", "What was assumed", "Conclusion", "Of its own"):
+    for heading in ("What does latent dimension do\\?", "The experiment", "Results", "What was assumed", "Of its own"):
         assert re.search(rf"<h[23] id=[^>]*>{heading}<", page)
     for run in study.runs:
         assert run.name in page
@@ -426,14 +426,14 @@ def test_the_budget_has_one_row_for_all_seeds(made):
 
 def test_the_classifiers_accuracy_stands_with_its_numbers(made):
     found = made("[{}]", canonical=True)
-    assert "partly based on" not in sections.conclusion(found)
-    for piece in (sections.results(found), sections.conclusion(found), sections.published(found)):
+    assert "partly based on" not in sections.verdicts(found)
+    for piece in (sections.results(found), sections.verdicts(found), sections.published(found)):
         assert "recognises 99.2 % of 10,000 test images of MNIST correctly" in piece
 
 
 def test_without_labels_there_is_no_classifier(made):
     found = made("[{}]", labels=False)
-    assert "recognises" not in sections.results(found) + sections.conclusion(found) + sections.published(found)
+    assert "recognises" not in sections.results(found) + sections.verdicts(found) + sections.published(found)
     assert "Fréchet, pixels" in sections.model(found, "GAN")
     assert "Fréchet, pixels" in sections.results(found)
 
@@ -448,16 +448,16 @@ def test_references_stand_with_their_metrics_in_a_fixed_order(made):
 
 def test_images_stored_with_loss_are_named_wherever_their_numbers_stand(made, monkeypatch):
     found = made("[{latent_dim: [10, 100], width: 256}]", reencoded="CIFAR-10 through JPEG", notebook="gan_cifar10")
-    assert "The images called CIFAR-10 through JPEG are copies of the canonical ones" in sections.title(found)
+    assert "the images called CIFAR-10 through JPEG are copies of the canonical ones" in sections.title(found)
     assert "These runs used CIFAR-10 through JPEG." in sections.model(found, "GAN")
     for piece in (
         sections.datasets(found),
         sections.results(found),
-        sections.conclusion(found),
+        sections.verdicts(found),
         sections.provenance(found),
     ):
         assert "CIFAR-10 through JPEG" in piece
-    assert "partly based on" in sections.conclusion(found)
+    assert "partly based on" in sections.verdicts(found)
     assert "-p dataset shapes" in sections.provenance(found)
     (claim,) = [one for one in found.verdicts if one.claim.number == 9]
     assert (claim.word, claim.why, claim.reencoded) == ("undecided", "1 seed", "CIFAR-10 through JPEG")
@@ -477,8 +477,8 @@ def test_claims_are_tested_on_the_runs_of_other_studies_too(tmp_path, monkeypatc
             synthetic.write(run, canonical=True, test_loss=loss)
     found = records.of("one", str(tmp_path / "out" / "one"))
     assert str(found.verdicts[0]) == "supported"
-    assert "Also tested on 6 runs of “Seeds”, with these numbers of epochs: vae_mnist 50." in sections.conclusion(found)
-    rows = {row[0]: row[-3:] for row in Tags(sections.conclusion(found)).rows if row}
+    assert "Also tested on 6 runs of “Seeds”, with these numbers of epochs: vae_mnist 50." in sections.verdicts(found)
+    rows = {row[0]: row[-3:] for row in Tags(sections.verdicts(found)).rows if row}
     assert rows["comparison"] == ["seeds", "epochs", "holds"]
     assert rows["vae_mnist, width 512, latent_dim 2 → 10"] == ["3", "50", "open, points to yes"]
     for folder in (tmp_path / "out" / "seeds").glob("*/*"):  # their numbers alone are published
@@ -489,13 +489,13 @@ def test_claims_are_tested_on_the_runs_of_other_studies_too(tmp_path, monkeypatc
     (tmp_path / "out" / "seeds" / "index.html").touch()
     found = records.of("one", str(tmp_path / "out" / "one"))
     assert str(found.verdicts[0]) == "supported"
-    assert 'Also tested on 6 runs of <a href="../seeds/index.html">“Seeds”</a>, with' in sections.conclusion(found)
+    assert 'Also tested on 6 runs of <a href="../seeds/index.html">“Seeds”</a>, with' in sections.verdicts(found)
     summary = landing.summary(found)
     assert summary["tally"] == claims.tally(found.verdicts) != claims.tally(claims.verdicts([]))
     damaged = next((tmp_path / "out" / "seeds").glob("*/*/result.json"))
     damaged.write_text(damaged.read_text()[:-1])
     found = records.of("one", str(tmp_path / "out" / "one"))
-    assert "Also tested on 5 runs of" in sections.conclusion(found)
+    assert "Also tested on 5 runs of" in sections.verdicts(found)
     assert plan.read("child").evidence == ()
     (tmp_path / "one.yaml").write_text(text.format("One", "{}") + "evidence: [seed]\n")
     with pytest.raises(
@@ -504,18 +504,38 @@ def test_claims_are_tested_on_the_runs_of_other_studies_too(tmp_path, monkeypatc
         plan.read("one")
 
 
-def test_a_page_says_what_varies(made):
+def test_a_page_asks_what_the_settings_do_that_vary(made):
     figures = "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {network: mlp}}, {gan_mnist: {network: conv}}]}]"
-    found = made("[{network: [mlp, conv]}]", figures)
-    assert "What varies: the network (conv and mlp)." in sections.title(found)
-    assert ", network conv</span>" in sections.title(found)
-    assert "the last one" in sections.title(found)
+    found = made("[{network: [mlp, conv]}]", figures, frechet=lambda number: 10.0 - 4 * number)
+    said = sections.answer(found)
+    assert "What does network do?" in said
+    assert "<strong>With network conv instead of mlp:</strong> images closer to real ones" in said
+    assert all(f"<span>network {network}</span>" in said for network in ("mlp", "conv"))
     for network in ("mlp", "conv"):
         assert f"<b>latent_dim 100 · width 8 · network {network}</b>" in sections.model(found, "GAN")
-    found = made("[{latent_dim: [2, 3]}]", notebook="vae_mnist", test_loss=lambda number: 100 + number)
-    assert "What varies: the latent dimension (2 and 3)." in sections.title(found)
-    assert "100 nats per image, with 2 latents and width 8." in sections.title(found)
-    assert "the last one" not in sections.title(found)
+    assert "What do latent dimension and width do?" in sections.answer(
+        made("[{latent_dim: [2, 3]}, {latent_dim: 2, width: 9}]")
+    )
+
+
+def test_a_row_of_the_verdicts_unfolds_to_its_comparisons(made):
+    runs = "[{latent_dim: [2, 10, 20], width: 512, seed: [0, 1, 2]}]"
+    found = made(
+        runs, notebook="vae_mnist", canonical=True, test_loss=lambda number: 150 - 0.5 * (number // 3) + number % 3
+    )
+    said = sections.verdicts(found)
+    row = said[said.index('id="claim-1"') : said.index('id="claim-2"')]
+    assert row.count("<details>") == 1
+    assert "<b>Rule.</b> The test loss is at least 1 % lower at each step" in row
+    cells = {each[0]: each[1:] for each in Tags(row).rows if len(each) == 9}
+    compared = cells["vae_mnist, width 512, latent_dim 2 → 10"]
+    assert compared[1:3] == ["151.0 ± 1.0", "150.5 ± 1.0"]
+    assert (compared[3], compared[4], compared[7]) == (
+        "yes",
+        "1 % lower",
+        "no",
+    )  # there is an effect, smaller than claimed
+    assert '<span class="verdict refuted">refuted</span>' in row
 
 
 def test_a_claim_names_the_figures_of_what_it_compares(tmp_path, monkeypatch):
@@ -530,7 +550,7 @@ def test_a_claim_names_the_figures_of_what_it_compares(tmp_path, monkeypatch):
     for name in ("one", "both"):
         found = records.of(name, str(tmp_path / "out" / name))
         assert len(found.verdicts[13].outcomes) == 1  # mlp against conv
-        assert ("<b>Shown in</b>" in sections.conclusion(found)) == (name == "both")
+        assert ("<b>Shown in</b>" in sections.verdicts(found)) == (name == "both")
 
 
 SHOWN = {"test_loss": "loss", "jsd_test": "jsd", "jsd_fresh": "jsd"}  # by metric, the kind of figure that shows it
@@ -546,7 +566,7 @@ def test_no_claim_cites_a_figure_that_does_not_show_what_it_compares(tmp_path, m
     kinds = {one.number: set(one.kinds) for one in study.figures}
     cited = {}
     for verdict in found.verdicts:
-        words = [piece["text"] for piece in verdicts.shown_in(found, verdict) if "href" in piece]
+        words = [piece["text"] for piece in shown_in(found, verdict) if "href" in piece]
         cited[verdict.claim.number] = [int(word.removeprefix("Figure ")) for word in words if word != "Budget"]
         metrics = {metric for test in verdict.claim.tests for metric in test.measure.metrics}
         wanted = {SHOWN.get(metric, "gallery") for metric in metrics}
@@ -555,7 +575,7 @@ def test_no_claim_cites_a_figure_that_does_not_show_what_it_compares(tmp_path, m
     assert (cited[1], cited[2], cited[3], cited[5], cited[7]) == ([2, 3], [2, 4], [2, 5], [7, 8], [9])
     assert (cited[8], cited[9], cited[11]) == ([10, 11, 12, 13], [10, 12], [14, 15, 16, 17])
     assert (cited[13], cited[14]) == ([], [])
-    assert [piece["href"] for piece in verdicts.shown_in(found, found.verdicts[12])] == ["#budget"]
+    assert [piece["href"] for piece in shown_in(found, found.verdicts[12])] == ["#budget"]
 
 
 def test_a_number_that_a_run_cannot_have_is_a_dash_with_a_reason(made):
@@ -592,7 +612,7 @@ def every_piece(found):
     """Every piece of the report."""
     models = [sections.model(found, model) for model in ("VAE", "GAN", "WGAN")]
     names = "title findings datasets protocol further results all_runs compare scatter self_test budget networks"
-    names += " assumptions conclusion published provenance data"
+    names += " answer assumptions verdicts conclusion published provenance data"
     return models + [getattr(sections, name)(found) for name in names.split()]
 
 
@@ -670,13 +690,13 @@ def test_a_study_without_figures_shows_every_run(tmp_path):
 
 def test_the_same_page_is_built_from_what_is_published_of_runs(made):
     found = made("[{latent_dim: [2, 3]}]")
-    whole = [sections.title(found), sections.model(found, "GAN"), sections.results(found), sections.conclusion(found)]
+    whole = [sections.title(found), sections.model(found, "GAN"), sections.results(found), sections.verdicts(found)]
     for one in found.runs:
         (one.planned.folder / "notebook.ipynb").unlink()
         shutil.rmtree(one.planned.folder / "model")
     again = records.of(str(found.study.path), str(found.study.folder))
     assert [one.state for one in again.done] == ["published"] * 2
-    parts = [sections.title(again), sections.model(again, "GAN"), sections.results(again), sections.conclusion(again)]
+    parts = [sections.title(again), sections.model(again, "GAN"), sections.results(again), sections.verdicts(again)]
     links = re.compile(r'<a href="notebooks/[^"]*">([^<]*)</a>')
     assert [links.sub(r"\1", part) for part in whole] == parts
 
@@ -691,7 +711,7 @@ def test_runs_with_numbers_of_earlier_code_are_shown_and_named(tmp_path):
     path.write_text(json.dumps(result))
     found = records.of(str(study.path), str(tmp_path))
     assert len(found.done) == 2
-    assert "The numbers of 1 run come from an earlier version of the code" in sections.title(found)
+    assert "those of 1 run come from an earlier version of the code" in sections.title(found)
     assert "computed again after training" not in sections.title(found)
     path.write_text(json.dumps(result | {"evaluated": "2026-01-01T00:00:00+0000"}))
     assert "Some numbers were computed again after training" in sections.title(
@@ -742,7 +762,7 @@ def test_findings_are_filled_with_the_runs_numbers(made):
     said = sections.findings(found)
     assert f'<p class="finding">{rounding.number(found.done[0].result["images_per_second"])}</p>' in said
     assert '<p class="finding">Sharpness 1.23, see <a href="#fig-1">Figure 1</a>.</p>' in said
-    assert '<p class="finding"><strong>Odd</strong> &lt;b&gt; [5*3]**</p>' in said
+    assert "<summary><strong>Odd</strong></summary><p> &lt;b&gt; [5*3]**</p></details>" in said
     assert not sections.findings(records.of(str(found.study.path), str(found.study.folder), {"epochs": 1}))
 
 
@@ -947,7 +967,7 @@ def test_own_models_have_sections_in_the_studys_order_with_all_that_ours_have(ow
     assert any("loss (weighted) from" in alt for alt in alts)
     assert sum(" from the same latent vectors" in alt for alt in alts) == 8  # a film for each run
     assert "Reconstructions and latents" in markup
-    assert "Hinge GAN on shapes" in sections.title(own)
+    assert "Hinge GAN on shapes" in sections.answer(own)
 
 
 def test_own_models_have_tables_and_can_be_compared(own):

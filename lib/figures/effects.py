@@ -16,8 +16,8 @@ from lib.figures.figure import GREY, STYLE, Figure, sized
 
 SMALL = STYLE | {"font.size": 8, "axes.titlesize": 8, "lines.linewidth": 1.6, "axes.titlecolor": "#374151"}
 EVIDENCE = ("#94a3b8", "#a8a29e", "#b4a7c7")  # lighter than a study's own LINES
-WIDTH, ROW, GAP, TOP, BOTTOM, LEGEND = 330, 66, 26, 18, 40, 15  # CSS pixels
-LEFT, RIGHT, FAR_RIGHT = 40, 10, 66  # the last leaves room for the names of marks
+WIDTH, ROW, GAP, TOP, BOTTOM, LEGEND = 330, 55, 24, 16, 37, 15  # CSS pixels
+LEFT, RIGHT, LETTER = 40, 10, 5.3  # to the right there is room for the names of marks
 REACH = 0.6  # how far beyond the numbers a mark may lie, in parts of their range: further ones would flatten the lines
 
 
@@ -59,7 +59,7 @@ def effects(rows: dict[str, Row], marks: dict[str, dict[str, float]], title: str
     below = BOTTOM + LEGEND * (math.ceil(len(names) / 3) if len(names) > 1 else 0)
     height = TOP + ROW * len(rows) + GAP * (len(rows) - 1) + below
     drawn = sized(WIDTH, height)
-    sides = {"left": LEFT / WIDTH, "right": 1 - (FAR_RIGHT if any(marks.values()) else RIGHT) / WIDTH}
+    sides = {"left": LEFT / WIDTH, "right": 1 - (RIGHT + LETTER * _longest(rows, marks)) / WIDTH}
     sides |= {"top": 1 - TOP / height, "bottom": below / height}
     grid = drawn.subplots(
         len(rows), len(settings), sharey="row", squeeze=False, gridspec_kw=sides | {"hspace": GAP / ROW, "wspace": 0.1}
@@ -121,16 +121,31 @@ def _marks(axes, row: Row, marks: dict[str, float]) -> None:
     for one in axes:
         for value in near.values():
             one.axhline(value, color=GREY, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
-    step, at = 10 / ROW, {name: (value - bottom + margin) / (top - bottom + 2 * margin) for name, value in near.items()}
+    at = {name: (value - bottom + margin) / (top - bottom + 2 * margin) for name, value in near.items()}
     at |= {name: 0.0 if value < low else 1.0 for name, value in far.items()}
-    place = -1.0
+    free = -1.0  # from here upwards
     for name in sorted(at, key=lambda name: (at[name], marks[name])):
-        place = min(max(at[name], place + step), 1.0)
-        arrow, side = ("", "center") if name in near else ("↓ ", "bottom") if marks[name] < low else ("↑ ", "top")
-        words = f"{arrow}{name} {rounding.number(marks[name])}"
-        words = words if len(words) < 15 else "\n".join(words.rsplit(" ", 1))
-        where = {"xycoords": "axes fraction", "xytext": (4, 0), "textcoords": "offset points", "va": side}
+        words = _name(row, marks, name)
+        half = 5 * len(words.splitlines()) / ROW
+        place = max(at[name], free + half)
+        where = {"xycoords": "axes fraction", "xytext": (4, 0), "textcoords": "offset points", "va": "center"}
         axes[-1].annotate(words, (1, place), color=GREY, size=7, linespacing=1.1, **where)
+        free = place + half
+
+
+def _name(row: Row, marks: dict[str, float], name: str) -> str:
+    """A mark's name and value, in two lines if it is long; an arrow says where it is if it is not drawn."""
+    low, _ = _range(row)
+    near, _ = near_marks(row, marks)
+    arrow = "" if name in near else "↓ " if marks[name] < low else "↑ "
+    words = f"{arrow}{name} {rounding.number(marks[name])}"
+    return words if len(words) < 15 else "\n".join(words.rsplit(" ", 1))
+
+
+def _longest(rows: dict[str, Row], marks: dict[str, dict[str, float]]) -> int:
+    """The letters of the longest line that names a mark."""
+    names = (_name(rows[label], each, name) for label, each in marks.items() for name in each)
+    return max((len(line) for name in names for line in name.splitlines()), default=0)
 
 
 def near_marks(row: Row, marks: dict[str, float]) -> tuple[dict[str, float], dict[str, float]]:

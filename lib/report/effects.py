@@ -20,7 +20,7 @@ from lib.report import claims
 from lib.rounding import column, decimals, number
 
 UPPER = (1 + claims.CONFIDENCE) / 2  # two-sided
-SMALL = 0.01  # a change that is certainly smaller is none
+SMALL = 0.01  # a relative change below is called none
 TURN = 0.05  # of the range: a smaller way back is no turning point if there is one seed
 APART = {"seed", "notebook", "dataset", "output_dir"}  # that are not compared as settings
 NAMES = {"latent_dim": "latents"}
@@ -121,14 +121,14 @@ class Change:
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves out zero; without an interval, whether there is any change."""
-        return abs(self.size) > (self.half or 0.0)
+        """Whether the interval leaves out zero; without an interval, whether the change is not small."""
+        return abs(self.size) > (SMALL * self.relative if self.half is None else self.half)
 
     @property
     def percent(self) -> str:
-        """The size with its sign."""
-        text = number(abs(100 * self.size if self.relative else self.size))
-        return f"{'−' if self.size < 0 else '+'}{text}{' %' * self.relative}"
+        """The size with its sign, in whole per cent."""
+        size = 100 * self.size if self.relative else self.size
+        return f"{'−' if size < 0 else '+'}{f'{abs(size):.0f} %' if self.relative else number(abs(size))}"
 
 
 def change(one: Series, first: Any, last: Any) -> Change:
@@ -165,7 +165,7 @@ def changes(one: Series) -> list[Change]:
     Values that are no numbers have no order: they go from the highest number to the lowest, if they are more than two.
     """
     values, means = list(one.numbers), {value: fmean(each.values()) for value, each in one.numbers.items()}
-    if not all(isinstance(value, int | float) for value in values):
+    if not all(map(counted, values)):
         values = values if len(values) == 2 else sorted(values, key=lambda value: -means[value])
         return [change(one, values[0], values[-1])]
     turns = [(change(one, values[0], turn), change(one, turn, values[-1])) for turn in values[1:-1]]
@@ -192,7 +192,7 @@ def at(setting: str, value: Any) -> str:
 
 def over(setting: str, first: Any, last: Any) -> str:
     """'From 2 to 20 latents', 'From width 256 to 1024', 'With network conv instead of mlp'."""
-    if not all(isinstance(value, int | float) for value in (first, last)):
+    if not (counted(first) and counted(last)):
         return f"With {setting} {last} instead of {first}"
     first, last = (f"{value:g}" if isinstance(value, float) else str(value) for value in (first, last))
     if setting in ("latent_dim", "epochs"):
@@ -200,31 +200,38 @@ def over(setting: str, first: Any, last: Any) -> str:
     return f"From {setting} {first} to {last}"
 
 
-def clause(label: str, setting: str, found: Sequence[Change]) -> str:
-    """'the test loss falls from 149.0 to 102.2 nats, by 31.4 % (31.2 to 31.7), 93 times the spread between seeds'."""
+def counted(value: Any) -> bool:
+    """Whether a setting's value is a number, so that its values have an order."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def clause(label: str, setting: str, found: Sequence[Change], first: bool = True) -> str:
+    """'the test loss falls from 149.0 to 102.2 nats, by 31.4 % (31.2 to 31.7), 93 times the spread between seeds'.
+
+    Args:
+        first: of its sentence; later ones are shorter.
+    """
     name, _, unit = label.partition(" (")
     name = " ".join(reversed(name.split(", "))) if name.count(", ") == 1 else name  # 'JSD, test'
     unit = unit.rstrip(")")
     unit = f" {unit}" if re.fullmatch(r"[A-Za-z ]+", unit) else ""
-    values = column([found[0].means[0], *(each.means[1] for each in found)])
-    first, (start, end, *last) = found[0], values
-    if not first.clear:
-        return f"the {name} {_unclear(first, start, end, unit)}"
-    text = f"the {name} {verb(first)} from {start} to {end}{unit}"
-    text += f" at {at(setting, first.ends[1])}" if last else ""
-    text += f", by {_size(first, unit)}{_compared(first)}"
-    return text + (f", then {verb(found[1])} to {last[0]}{unit}, by {_size(found[1], unit)}" if last else "")
+    one, (start, end) = found[0], column(found[0].means)
+    spread = _compared(one, "the spread between seeds" if first else "its spread")
+    ends = f" from {start} to {end}{unit}," if first else ""
+    if not one.clear:
+        return f"the {name} {_unclear(one, ends, unit)}{spread}"
+    text = f"the {name} {verb(one)}{ends} by {_size(one, unit)}"
+    if len(found) == 1:
+        return text + spread
+    return f"{text} to {at(setting, one.ends[1])}{spread}, then {verb(found[1])} by {_size(found[1], unit)}"
 
 
-def _unclear(one: Change, start: str, end: str, unit: str) -> str:
+def _unclear(one: Change, ends: str, unit: str) -> str:
     """Of a change whose interval includes zero: whether it is certainly small, or only not certain."""
-    if one.half is None:
-        return f"stays at {end}{unit}"
-    if one.ratio and one.ratio >= 2:
-        return f"may {verb(one)[:-1]} from {start} to {end}{unit}, by {_size(one, unit)}{_compared(one)}"
-    small = one.relative and abs(one.size) + one.half < SMALL
-    text = "hardly changes" if small else "does not clearly change"
-    return f"{text}: {start} and {end}{unit}, {_size(one, unit, signed=True)}{_compared(one)}"
+    if one.half and one.ratio and one.ratio >= 2:
+        return f"may {verb(one)[:-1]}{ends} by {_size(one, unit)}"
+    small = one.half is None or (one.relative and abs(one.size) + one.half < SMALL)
+    return f"{'hardly changes' if small else 'does not clearly change'}: {_size(one, unit, signed=True)}"
 
 
 def verb(one: Change) -> str:
@@ -237,14 +244,14 @@ def _size(one: Change, unit: str, signed: bool = False) -> str:
     ends = [scale * one.size, *sorted(scale * (one.size + sign * (one.half or 0)) for sign in (-1, 1))]
     shared = decimals([[max(map(abs, ends))]])
     shared = min(shared, 2) if one.relative else shared
-    size, low, high = (number(end, shared) for end in ends)
+    size, low, high = (number(round(end, shared) + 0.0, shared) for end in ends)  # no −0
     return size + (" %" if one.relative else unit) + (f" ({low} to {high})" if one.half is not None else "")
 
 
-def _compared(one: Change) -> str:
+def _compared(one: Change, spread: str) -> str:
     """A change's size beside the spread between seeds."""
     if one.ratio is None:
         return ""
     if one.ratio <= 1:
-        return ", no larger than the spread between seeds"
-    return f", {number(one.ratio, 0 if one.ratio >= 10 else 1)} times the spread between seeds"
+        return f", no larger than {spread}"
+    return f", {number(one.ratio, 0 if one.ratio >= 10 else 1)} times {spread}"

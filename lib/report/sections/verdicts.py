@@ -62,7 +62,7 @@ def _claim(records: Records, one: claims.Verdict) -> dict:
         "claim": one.claim,
         "word": one.word,
         "kind": one.word.replace(" ", "-"),
-        "points_to": one.points_to or "–",
+        "points_to": one.points_to,
         "why": "; ".join(filter(None, (one.why, f"partly based on {one.reencoded}" * bool(one.reencoded)))),
         "seen": shown_in(records, one),
         "head": HEAD,
@@ -112,7 +112,9 @@ def _effect(one: claims.Outcome) -> str:
     better, worse = (claims.judge([sign * each for each in one.effects], "gain", 0.0) for sign in (1, -1))
     if one.hindrance or one.seeds < claims.MIN_SEEDS:
         return "open"
-    return "yes" if better == "holds" else "yes, the other way" if worse == "holds" else "not clear"
+    if "holds" not in (better, worse):
+        return "not clear"
+    return "yes" if better == "holds" or one.test.kind == "same" else "yes, the other way"
 
 
 def _compared(test: claims.Test) -> str:
