@@ -243,7 +243,7 @@ def test_the_answer_has_numbers_samples_and_a_link_for_each_model(made):
     assert "test loss (nats) over latents: 148.0 at 2, 140.0 at 10, 130.0 at 20" in said
     for value in (2, 10, 20):
         assert f'alt="6 images by the VAE on digits, {value} latents"' in said
-    assert "the test loss falls from 148.0 to 130.0 nats, by 12.2 %;" in said
+    assert "the test loss falls from 148.0 to 130.0 nats, by 12.2\u00a0%;" in said
 
 
 def test_a_study_of_one_setting_shows_samples_and_numbers(made):

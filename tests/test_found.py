@@ -122,7 +122,7 @@ def test_damaged_and_unknown_runs_are_named_and_left_out(folder, capsys):
     (line,) = said.err.splitlines()
     assert "vae_mnist-latent_dim2-width8-seed0 (result.json is damaged" in line
     assert "vae_mnist-latent_dim10-width8-seed0 (notebook 'vae_faces' is not one of" in line
-    assert "Unreadable runs." in sections.title(records.of("notebooks"))
+    assert "Unreadable runs:" in sections.title(records.of("notebooks"))
     (folder / "runs" / "gan_mnist-latent_dim100-width8-seed0" / "log.txt").unlink()
     with pytest.raises(UserError, match=r"no finished run in .*/runs; left out: .*log.txt is missing"):
         plan.read("notebooks")

@@ -527,7 +527,7 @@ def test_a_row_of_the_verdicts_unfolds_to_its_comparisons(made):
     row = said[said.index('id="claim-1"') : said.index('id="claim-2"')]
     assert row.count("<details>") == 1
     assert "<b>Rule.</b> The test loss is at least 1 % lower at each step" in row
-    cells = {each[0]: each[1:] for each in Tags(row).rows if len(each) == 9}
+    cells = {each[0]: each[1:] for each in Tags(f"<tr {row}").rows if len(each) == 9}
     compared = cells["vae_mnist, width 512, latent_dim 2 → 10"]
     assert compared[1:3] == ["151.0 ± 1.0", "150.5 ± 1.0"]
     assert (compared[3], compared[4], compared[7]) == (
