@@ -14,7 +14,13 @@ from lib import rounding
 from lib.figures.charts import LINES
 from lib.figures.figure import GREY, STYLE, Figure, sized
 
-SMALL = STYLE | {"font.size": 8, "axes.titlesize": 8, "lines.linewidth": 1.6, "axes.titlecolor": "#374151"}
+SMALL = STYLE | {
+    "font.size": 8,
+    "axes.labelsize": 7.5,
+    "axes.titlesize": 8,
+    "lines.linewidth": 1.6,
+    "axes.titlecolor": "#374151",
+}
 EVIDENCE = ("#94a3b8", "#a8a29e", "#b4a7c7")  # lighter than a study's own LINES
 WIDTH, ROW, GAP, TOP, BOTTOM, LEGEND = 330, 55, 24, 16, 37, 15  # CSS pixels
 LEFT, RIGHT, LETTER = 40, 10, 5.3  # to the right there is room for the names of marks

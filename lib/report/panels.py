@@ -139,6 +139,7 @@ def _series(group: list[Record], results: Sequence[tuple[bool, dict]]) -> dict[s
         if name not in effects.APART and len({repr(getattr(one.settings, name, None)) for one in group}) > 1
     ]
     found = {metric: {name: effects.series(results, name, metric) for name in varied} for metric in metrics}
+    found = {metric: each for metric, each in found.items() if any(each.values())}
     # a setting counts if a series of the study itself varies it, and every number has one
     kept = [
         name

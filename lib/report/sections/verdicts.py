@@ -38,6 +38,10 @@ def _note(records: Records) -> list[dict]:
     for other, found in tested:
         note += [{"text": f" Also tested on {len(found)} runs of "}, _named(records, other)]
         note += [{"text": f", with these numbers of epochs: {_lengths(found)}."}]
+    lossy: dict[str, list[str]] = {}
+    for one in records.verdicts:
+        lossy.setdefault(one.reencoded, []).append(str(one.claim.number))
+    note += [{"text": f" Based on {name}, at least in part: {listed(each)}."} for name, each in lossy.items() if name]
     return note + [{"text": " If runs have different lengths, those with the most seeds count."}] * bool(tested)
 
 
