@@ -9,7 +9,7 @@ import statistics
 import matplotlib.pyplot as plt
 from training import BATCH, RESULTS, images_a_step
 
-from lib.runs import ROOT
+from lib.notebooks import ROOT
 
 DOCS = ROOT / "docs"
 CHARTS = DOCS / "benchmarks"

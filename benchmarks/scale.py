@@ -18,7 +18,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import synthetic  # noqa: E402
 
-from lib import keys, runs  # noqa: E402
+from lib import files  # noqa: E402
+from lib.runs import keys  # noqa: E402
 from lib.study import plan  # noqa: E402
 
 COMMANDS = {"status": ["status"], "report": ["report"], "unchanged run": ["run"]}  # in this order
@@ -68,7 +69,7 @@ def main() -> None:
                 "page_mib": round(page.stat().st_size / 2**20, 1),
             }
     result = {"measured": time.strftime("%Y-%m-%d"), "versions": keys.versions(), "rows": rows}
-    runs.write_aside(ROOT / "benchmarks" / "results" / "scale.json", json.dumps(result, indent=1) + "\n")
+    files.write_aside(ROOT / "benchmarks" / "results" / "scale.json", json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -15,11 +15,12 @@ def room(path: Path) -> str:
 
 
 def imports() -> dict[str, set[str]]:
-    """The rooms of lib, and the rooms that each imports at the top of its files."""
+    """The rooms of lib, and those that each imports at the top of its files; the command line does in its functions."""
     found: dict[str, set[str]] = {}
     for path in sorted(LIB.rglob("*.py")):
         known = found.setdefault(room(path), set())
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree) if path.name == "__main__.py" else tree.body:
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lib":
                 _, *inside = node.module.split(".")
                 known |= {inside[0]} if inside else {name.name for name in node.names}

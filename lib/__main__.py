@@ -164,7 +164,7 @@ def _study(options, check_data: bool = True):
 
 def _check_folders(study) -> None:
     """Makes sure, before anything is started, that nothing of a user's is in the way of the study's files."""
-    from lib import ownership
+    from lib.runs import ownership
 
     ownership.check_study_folder(study.folder, [*(f"{run.name}.html" for run in study.runs), "estimators.html"])
     for run in study.runs:
@@ -236,14 +236,15 @@ def _execute(study, todo, trained, options, head: str) -> int:
     Args:
         head: what is said first, once the checks have passed.
     """
-    from lib import data, files
+    from lib import data
+    from lib.data.cache import scores_folder
     from lib.study import cluster, engine, kernel
 
     if not todo:
         print(head, flush=True)
         return _finish(study, options, only_new=True)
     kernel.check()
-    files.scores_folder()  # a folder that cannot be written to is found now, not by every run
+    scores_folder()  # a folder that cannot be written to is found now, not by every run
     for dataset in {run.settings.dataset for run in todo}:
         if dataset in data.SOURCES or dataset not in data.BUILT_IN:
             data.verify(dataset)  # so is a damaged file
@@ -274,9 +275,9 @@ def _finish(study, options, only_new: bool = False) -> int:
 
 def _build(study, options, only_new: bool = False) -> int:
     """Builds the report; with `only_new`, not when nothing that it shows has changed since it was last built."""
-    from lib import locks
     from lib.errors import UserError
     from lib.report import freshness
+    from lib.runs import locks
     from lib.study import engine, plan
 
     evidence = plan.evidence(study)

@@ -1,17 +1,10 @@
-"""Files that are written whole or not at all, and folders that are made once for all."""
+"""Files that are written whole or not at all, and whether one may be replaced."""
 
-import hashlib
-import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock
-
-from lib import data
-from lib.errors import UserError
 
 os.umask(_UMASK := os.umask(0o022))  # there is no other way to read it
 
@@ -43,43 +36,12 @@ def write_all(contents: Iterable[tuple[Path, bytes | str]]) -> None:
         write_aside(path, content)
 
 
-def scores_folder() -> Path:
-    """Where classifiers and references are kept, made if need be.
-
-    Raises:
-        UserError: it cannot be written to.
-    """
-    home = data.folder() / "scores"
+def is_ours(path: Path, words: bytes) -> bool:
+    """Whether a file may be replaced: there is none, it is empty, or it holds these words."""
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=home).close()
-    except OSError as error:
-        raise UserError(f"{home}: cannot be written to ({error.strerror}); set LATENT_REPORT_DATA") from None
-    return home
-
-
-def cached(what: str, key: dict, make: Callable[[Path], None]) -> Path:
-    """A folder that is made once and kept beside the downloaded datasets: the one of this key, or a new one.
-
-    Whoever comes first makes it, aside, and renames it when it is whole; others wait.
-
-    Args:
-        what: begins its name, for example "classifier-mnist".
-        key: what its content depends on, in JSON's types.
-        make: fills the empty folder that it is given.
-    """
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    folder = data.folder() / "scores" / f"{what[:60]}-{digest}"
-    if folder.is_dir():
-        return folder
-    home = scores_folder()
-    try:
-        with FileLock(home / f".{folder.name}.lock"):
-            if not folder.is_dir():
-                with tempfile.TemporaryDirectory(prefix=".making-", dir=home) as scratch:
-                    (made := Path(scratch) / "made").mkdir()
-                    make(made)
-                    os.rename(made, folder)
-    except OSError as error:
-        raise UserError(f"{home}: cannot be written to ({error.strerror}); set LATENT_REPORT_DATA") from None
-    return folder
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # a folder of that name, or no permission
+        return False
+    return not content or words in content

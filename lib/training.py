@@ -3,10 +3,10 @@
 import math
 import time
 
-from lib import keys
 from lib.backend import keras, tf, untuned
 from lib.errors import UserError
 from lib.provenance import BUILD_AGAIN, Made, check_built, networks_digest
+from lib.runs import keys
 
 IMAGES_A_CALL = 4096  # of one compiled call: Python's share of a step, about 1 ms, becomes small
 

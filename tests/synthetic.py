@@ -7,7 +7,8 @@ import nbformat
 import numpy as np
 import yaml
 
-from lib import data, keys, models, runs
+from lib import data, models, runs
+from lib.runs import keys
 from lib.settings import find
 from lib.study import plan
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from lib import data, keys, locks, runs, states
+from lib import data, runs
 from lib.backend import keras
 from lib.notebooks import NOTEBOOK_DIR
 from lib.report import records
+from lib.runs import keys, locks, states
 from lib.settings import UserError
 from lib.study import engine, plan
 
@@ -270,7 +271,7 @@ def test_a_record_that_is_refused_writes_nothing(opened, tmp_path):
 def test_the_numbers_key_is_that_of_the_code_as_it_was_when_the_run_was_opened(opened, monkeypatch):
     ours = opened().run(*list(CELLS)[1:-1])
     expected = ours.names["run"].evaluation_key
-    monkeypatch.setattr("lib.keys.evaluation_key", lambda _: {"sources": {"evaluate": "edited meanwhile"}})
+    monkeypatch.setattr("lib.runs.keys.evaluation_key", lambda _: {"sources": {"evaluate": "edited meanwhile"}})
     ours.run("record")
     assert runs.read_result(ours.folder)["keys"]["evaluation"] == expected
 
@@ -324,7 +325,7 @@ def test_a_broken_off_training_is_not_recorded_with_an_older_history(opened, mon
 
 
 def test_a_training_that_was_stopped_is_recorded_with_its_length(opened, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    monkeypatch.setattr("lib.runs.run.ROOT", tmp_path)
     ours = opened(epochs=5, output_dir="").run("settings", "run", "data", "change", "model")
     stop = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: setattr(ours.names["model"], "stop_training", epoch == 2)

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from lib import checkpoint, data, locks, models, runs, states, training
+from lib import checkpoint, data, files, models, runs, training
+from lib.runs import locks, ownership, states
 from lib.scores import evaluation
 from lib.settings import UserError
 
@@ -108,7 +109,7 @@ def test_a_checkpoint_of_another_training_key_does_not_count(kept):
 )
 def test_a_damaged_checkpoint_does_not_count(kept, damage):
     run, ours = kept
-    path = run.partial / runs.CHECKPOINT
+    path = run.partial / ownership.CHECKPOINT
     path.write_bytes(damage(path.read_bytes()))
     assert runs.read_checkpoint(run.partial, run.key) is None
     assert trained(ours, pause=1e9)[0].continued == []
@@ -117,7 +118,7 @@ def test_a_damaged_checkpoint_does_not_count(kept, damage):
 def test_at_most_one_in_its_pause(settings, npz, tmp_path):
     ours = settings("vae_mnist", **TINY, dataset=str(npz()), output_dir=str(tmp_path / "one"))
     run, *_ = trained(ours, pause=3600)
-    assert not (run.partial / runs.CHECKPOINT).exists()
+    assert not (run.partial / ownership.CHECKPOINT).exists()
 
 
 def test_status_says_what_is_kept(kept):
@@ -132,17 +133,17 @@ def test_status_says_what_is_kept(kept):
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(kept, monkeypatch):
     run, _ = kept
-    before = (run.partial / runs.CHECKPOINT).read_bytes()
-    monkeypatch.setattr(runs.os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    before = (run.partial / ownership.CHECKPOINT).read_bytes()
+    monkeypatch.setattr(files.os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(UserError, match=r"checkpoint\.npz: cannot be written \(No space left on device\)"):
         runs.write_checkpoint(run.partial, {"epoch": 2}, {})
-    assert (run.partial / runs.CHECKPOINT).read_bytes() == before
+    assert (run.partial / ownership.CHECKPOINT).read_bytes() == before
     assert not list(run.partial.glob(".*"))
 
 
 def test_progress_is_kept_for_whoever_watches(settings, npz, tmp_path):
     ours = settings("vae_mnist", **TINY, dataset=str(npz()), output_dir=str(tmp_path / "one"))
     run, *_ = trained(ours)
-    said = json.loads((run.partial / runs.PROGRESS).read_text())
+    said = json.loads((run.partial / ownership.PROGRESS).read_text())
     assert (said["stage"], said["epoch"], said["epochs"], said["seconds_left"]) == ("fit", 4, 4, 0.0)
     assert said["images_per_second"] > 0

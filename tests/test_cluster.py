@@ -11,8 +11,9 @@ import psutil
 import pytest
 from test_faults import TINY, command, started, until
 
-from lib import runs, states
 from lib.__main__ import main
+from lib.notebooks import ROOT
+from lib.runs import states
 from lib.study import plan
 
 pytestmark = pytest.mark.slow
@@ -22,7 +23,7 @@ START = "import sys; from distributed.cli.{0} import main; sys.argv[0] = '{0}'; 
 def dask(part, *words):
     return subprocess.Popen(
         [sys.executable, "-c", START.format(f"dask_{part}"), *map(str, words)],
-        cwd=runs.ROOT,
+        cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib import data, download, generated, npz
-from lib.data import DATASETS
+from lib import data
+from lib.data import DATASETS, dataset, download, generated, npz
 from lib.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,7 +57,7 @@ def home(monkeypatch, tmp_path):
 @pytest.fixture
 def fake_mnist(monkeypatch):
     made = arrays(28, 28)
-    monkeypatch.setattr(data, "MNIST_SHA256", digests(made))
+    monkeypatch.setattr(dataset, "MNIST_SHA256", digests(made))
     return made
 
 
@@ -218,10 +218,10 @@ def test_known_images_stored_with_loss_are_named(tmp_path, monkeypatch):
     np.savez(path := tmp_path / "cifar10_jpeg.npz", **arrays(32, 32, 3))
     found = data.load(str(path))
     assert "reencoded" not in found.record()
-    monkeypatch.setitem(data.REENCODED, found.sha256, ("cifar10", "CIFAR-10 through JPEG"))
+    monkeypatch.setitem(dataset.REENCODED, found.sha256, ("cifar10", "CIFAR-10 through JPEG"))
     found = data.load(str(path))
     assert (found.canonical, found.record()["reencoded"]) == (False, "CIFAR-10 through JPEG")
-    assert found.class_names == data.OBJECTS
+    assert found.class_names == dataset.OBJECTS
 
 
 @pytest.mark.parametrize(("stored", "shape"), [((28, 28), (28, 28, 1)), ((16, 16, 1), (16, 16, 1)), ((32, 32, 3),) * 2])
@@ -374,7 +374,7 @@ def test_another_mnist_is_refused(home, fake_mnist):
     with pytest.raises(UserError) as caught:
         data.load("mnist")
     found = hashlib.sha256(fake_mnist["x_test"].tobytes()).hexdigest()
-    for part in (str(home / "mnist.npz"), "x_test", found, data.MNIST_SHA256["x_test"], "delete"):
+    for part in (str(home / "mnist.npz"), "x_test", found, dataset.MNIST_SHA256["x_test"], "delete"):
         assert part in str(caught.value)
     assert not data.load(str(home / "mnist.npz")).canonical  # by its path it is the user's own
 

@@ -12,8 +12,9 @@ import psutil
 import pytest
 import synthetic
 
-from lib import runs, states
 from lib.__main__ import main
+from lib.notebooks import ROOT
+from lib.runs import states
 from lib.study import engine, plan, progress
 
 COMMAND = [sys.executable, "-m", "lib"]
@@ -22,7 +23,7 @@ TINY = "{epochs: 1, width: 8, latent_dim: 2, batch_size: 16, validation: 20}"
 
 def command(*words, **options):
     return subprocess.run(
-        [*COMMAND, *map(str, words)], capture_output=True, text=True, timeout=300, cwd=runs.ROOT, **options
+        [*COMMAND, *map(str, words)], capture_output=True, text=True, timeout=300, cwd=ROOT, **options
     )
 
 
@@ -96,7 +97,7 @@ def test_dry_run_starts_nothing(capsys, tmp_path):
 def test_status_imports_no_tensorflow(tmp_path):
     code = "import sys; from lib.__main__ import main; main(sys.argv[1:]); print('tensorflow' in sys.modules)"
     words = [sys.executable, "-c", code, "status", "demo", "--out", str(tmp_path)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, cwd=runs.ROOT)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, cwd=ROOT)
     assert done.stdout.splitlines()[-2:] == ["22 runs: 22 missing", "False"]
 
 
@@ -183,7 +184,7 @@ def test_numbers_of_other_code_are_computed_anew_without_training(tmp_path, npz,
 
 def test_the_lines_for_batch_systems_do_what_they_say(tmp_path, npz, study):
     """Those in docs/cluster.md, with the variables that a batch system sets, but nothing is started."""
-    text = (runs.ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
     lines = re.findall(r"latent-report run homework --out \S+ --only [^'\n]+", text)
     assert len(lines) == 2
     path = study(
@@ -239,7 +240,7 @@ def long_run(tmp_path, npz, study):
     path, folder = study(text), tmp_path / "out"
     words = [*COMMAND, "run", str(path), "--out", str(folder), "--workers", "2", "--no-report"]
     process = subprocess.Popen(
-        words, cwd=runs.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     planned = plan.read(str(path), out=str(folder)).runs
     deadline = time.time() + 120
@@ -281,7 +282,7 @@ def test_signals_while_the_report_is_built(tmp_path, study, number, status):
     words = [*COMMAND, "report", str(path), "--out", str(tmp_path / "out")]
     process = subprocess.Popen(
         words,
-        cwd=runs.ROOT,
+        cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background inherit "ignore"
@@ -360,7 +361,7 @@ def test_nothing_changed_is_said_at_once_and_without_tensorflow(tmp_path, study,
 
     def run():
         start = time.monotonic()
-        done = subprocess.run(words, capture_output=True, text=True, timeout=200, cwd=runs.ROOT)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=200, cwd=ROOT)
         *_, said, tensorflow = done.stdout.splitlines()
         assert tensorflow == "False"
         return said, time.monotonic() - start

@@ -104,7 +104,7 @@ def test_keras_that_was_imported_before_with_another_backend_is_said_in_one_line
     code += "keras.config = types.SimpleNamespace(backend=lambda: 'jax')\n"
     code += "from lib.backend import keras as ours\nfrom lib.errors import UserError\n"
     code += "try:\n    ours.Model\nexcept UserError as error:\n    print(error)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=runs.ROOT)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "Keras was imported with the backend jax: import lib before Keras\n", done.stderr
 
 
@@ -128,7 +128,7 @@ def test_every_notebook_finds_our_lib_first(elsewhere):
         assert first.startswith("import latent_report"), path.name
     code = "import latent_report; from lib import settings; print(settings.__file__)"
     done = subprocess.run([sys.executable, "-c", code], cwd=elsewhere, capture_output=True, text=True)
-    assert done.stdout.strip() == str(runs.ROOT / "lib" / "settings.py"), done.stderr
+    assert done.stdout.strip() == str(ROOT / "lib" / "settings.py"), done.stderr
 
 
 def test_another_lib_that_was_imported_first_is_said_in_one_line(tmp_path):

@@ -23,11 +23,12 @@ import psutil
 import pytest
 import synthetic
 
-from lib import locks, runs, states
+from lib import runs
 from lib.errors import UserError
-from lib.notebooks import NOTEBOOK_DIR
-from lib.ownership import RUN_FILES
+from lib.notebooks import NOTEBOOK_DIR, ROOT
 from lib.report import page as report
+from lib.runs import locks, ownership, states
+from lib.runs.ownership import RUN_FILES
 from lib.study import kernel, plan
 
 COMMAND = [sys.executable, "-m", "lib"]
@@ -79,13 +80,13 @@ def test_every_row_has_its_test():
 def command(*words, environment=(), before=(), **options):
     words = [*before, *COMMAND, *map(str, words)]
     environment = {**os.environ, **dict(environment)}
-    return subprocess.run(words, capture_output=True, text=True, timeout=400, cwd=runs.ROOT, env=environment, **options)
+    return subprocess.run(words, capture_output=True, text=True, timeout=400, cwd=ROOT, env=environment, **options)
 
 
 def started(*words, environment=()):
     return subprocess.Popen(
         [*COMMAND, *map(str, words)],
-        cwd=runs.ROOT,
+        cwd=ROOT,
         env={**os.environ, **dict(environment)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -142,7 +143,7 @@ def test_a_killed_runner_goes_on_and_ends_as_if_undisturbed(tmp_path, npz, study
     whole, killed = tmp_path / "whole", tmp_path / ("long" * 40) / "a {b} ü"
     assert command("run", path, "--out", whole, "--no-report").returncode == 0
     (run,) = plan.read(str(path), out=str(killed)).runs
-    partial = runs.partial_of(run.folder)
+    partial = ownership.partial_of(run.folder)
     for at_least in (4, 12):
         process = started("run", path, "--out", killed, "--no-report", environment=often)
         until(lambda at_least=at_least: states.checkpoint_epoch(partial) >= at_least, process)
@@ -255,7 +256,7 @@ def test_a_full_disk(mounted, npz, study, capsys):
     with pytest.raises(UserError, match=r"checkpoint\.npz: cannot be written \(No space left on device\)"):
         runs.write_checkpoint(partial, {"epoch": 2, "key": {}}, {"a": np.zeros(10**6)})
     assert runs.read_checkpoint(partial, {})[0]["epoch"] == 1
-    assert [path.name for path in partial.iterdir()] == [runs.CHECKPOINT]
+    assert [path.name for path in partial.iterdir()] == [ownership.CHECKPOINT]
     shutil.rmtree(partial)
     # the report: the last one is whole
     path = study(f"notebooks: {{gan_mnist: {{defaults: {{dataset: {npz()}, batch_size: 16}}, runs: [{{}}]}}}}")
@@ -371,7 +372,7 @@ def test_a_run_at_work_is_not_disturbed_and_is_taken_over_when_its_command_is_ki
     process.kill()
     process.communicate()
     until(lambda: at_work(run.folder) not in (None, victim), second)
-    log = runs.partial_of(run.folder) / "log.txt"
+    log = ownership.partial_of(run.folder) / "log.txt"
     until(lambda: log.exists() and "continuing after epoch" in log.read_text(), second)
     second.send_signal(signal.SIGINT)
     out, _ = second.communicate(timeout=30)
@@ -421,7 +422,7 @@ def test_parallel_kernel_starts(tmp_path):
     words = [sys.executable, "-c", code, str(source)]
 
     def start(number):
-        return subprocess.run([*words, str(tmp_path / f"{number}-")], cwd=runs.ROOT, capture_output=True, text=True)
+        return subprocess.run([*words, str(tmp_path / f"{number}-")], cwd=ROOT, capture_output=True, text=True)
 
     with ThreadPoolExecutor(8) as threads:
         for done in threads.map(start, range(8)):

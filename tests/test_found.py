@@ -7,6 +7,7 @@ import pytest
 import synthetic
 
 from lib.__main__ import main
+from lib.notebooks import ROOT
 from lib.report import execution, records, sections
 from lib.settings import UserError
 from lib.study import found, plan
@@ -80,7 +81,7 @@ def test_a_folder_of_runs_is_found_by_name_and_by_path(folder, tmp_path, monkeyp
     assert plan.read("notebooks", out=str(folder.parent / "other")).folder == folder.parent / "other"
     monkeypatch.chdir(folder.parent)
     assert plan.read("./notebooks").folder == folder
-    assert plan.find(str(plan.runs.ROOT / "reports" / "homework")) != plan.PARAMETERS_DIR  # another reports/
+    assert plan.find(str(ROOT / "reports" / "homework")) != plan.PARAMETERS_DIR  # another reports/
 
 
 def test_a_studys_own_folder_is_that_study():

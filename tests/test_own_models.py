@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from conftest import images
 
-from lib import checkpoint, data, keys, models, runs, states, training
+from lib import checkpoint, data, models, runs, training
 from lib.errors import UserError
 from lib.notebooks import ROOT, find
+from lib.runs import keys, states
 from lib.scores import evaluation
 from lib.settings import check, kind_of, of_notebook, parameters
 

@@ -8,10 +8,11 @@ import sys
 import pytest
 import synthetic
 
-from lib import locks, notebooks, ownership, runs, states
+from lib import notebooks, runs
 from lib.__main__ import main
 from lib.errors import UserError
 from lib.notebooks import NOTEBOOK_DIR
+from lib.runs import locks, ownership, states
 from lib.study import engine, plan
 
 

@@ -4,9 +4,10 @@ import re
 
 import numpy as np
 
-from lib import data, runs
+from lib import data
+from lib.notebooks import ROOT
 
-README = (runs.ROOT / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_line_that_writes_ones_own_data_can_be_pasted(tmp_path, monkeypatch):

@@ -17,12 +17,13 @@ import numpy as np
 import pytest
 import synthetic
 
-from lib import figures, files, rounding, runs, states
+from lib import data, figures, files, rounding
 from lib.__main__ import main
 from lib.report import assets, claims, execution, landing, pieces, records, sections, words
 from lib.report import page as report
 from lib.report.html import contents, render
 from lib.report.sections.verdicts import shown_in
+from lib.runs import ownership, states
 from lib.settings import UserError
 from lib.study import plan
 
@@ -81,7 +82,7 @@ def study(tmp_path_factory):
     study = plan.read(str(folder / "small.yaml"), out=str(folder / "out {braces} ü"))
     synthetic.finish(study, leave_out=[FAILED])
     failed = study.run(FAILED)
-    runs.partial_of(failed.folder).mkdir()
+    ownership.partial_of(failed.folder).mkdir()
     states.fail(failed.folder, f"out of memory {EVIL}")
     report.build(study)
     return study
@@ -461,7 +462,7 @@ def test_images_stored_with_loss_are_named_wherever_their_numbers_stand(made, mo
     assert "-p dataset shapes" in sections.provenance(found)
     (claim,) = [one for one in found.verdicts if one.claim.number == 9]
     assert (claim.word, claim.why, claim.reencoded) == ("undecided", "1 seed", "CIFAR-10 through JPEG")
-    monkeypatch.setattr(runs.data, "fingerprint", lambda name: "of the canonical file")
+    monkeypatch.setattr(data, "fingerprint", lambda name: "of the canonical file")
     assert [one.state for one in records.of(str(found.study.path), str(found.study.folder)).done] == ["stale"] * 2
 
 

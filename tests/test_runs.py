@@ -12,10 +12,12 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from lib import keys, locks, runs, states
+from lib import data, files, runs
 from lib.errors import UserError
-from lib.ownership import RUN_FILES
+from lib.notebooks import ROOT
 from lib.provenance import Made, networks_digest
+from lib.runs import keys, locks, ownership, states
+from lib.runs.ownership import RUN_FILES
 
 
 class Trained:
@@ -59,7 +61,7 @@ def test_write_aside_leaves_the_old_file_when_writing_fails(tmp_path, monkeypatc
     path.write_text("old")
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space"):
-        runs.write_aside(path, "new")
+        files.write_aside(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -93,7 +95,7 @@ def test_a_run_whose_notebook_is_being_written_waits_for_its_commit(made):
     assert not folder.exists()
     states.commit(folder)
     assert sorted(path.name for path in folder.iterdir()) == sorted([*RUN_FILES, "model"])
-    assert not runs.partial_of(folder).exists()
+    assert not ownership.partial_of(folder).exists()
 
 
 def test_without_papermill_the_record_cell_commits(tmp_path, settings):
@@ -109,7 +111,7 @@ def test_state_settles_what_plain_papermill_left(made):
     folder, ours = made
     assert _state(folder, ours) == ("missing", "")  # papermill may still be writing
     old = time.time() - 10
-    os.utime(runs.partial_of(folder) / "notebook.ipynb", (old, old))
+    os.utime(ownership.partial_of(folder) / "notebook.ipynb", (old, old))
     assert _state(folder, ours) == ("done", "")
     assert folder.is_dir()
 
@@ -131,9 +133,9 @@ def test_state_names_what_changed(made, settings, monkeypatch):
     assert _state(folder, ours) == ("done", "")
     longer = settings("gan_mnist", dataset="digits", epochs=99)
     assert _state(folder, longer) == ("stale", "settings.epochs: 30 -> 99")
-    monkeypatch.setattr(runs.data, "fingerprint", lambda name: "other")
+    monkeypatch.setattr(data, "fingerprint", lambda name: "other")
     assert _state(folder, ours) == ("stale", "data: digits -> other")
-    monkeypatch.setattr(runs.data, "fingerprint", lambda name: (_ for _ in ()).throw(UserError("not there")))
+    monkeypatch.setattr(data, "fingerprint", lambda name: (_ for _ in ()).throw(UserError("not there")))
     assert _state(folder, ours) == ("done", "")
     key = keys.evaluation_key(ours)
     key["sources"]["evaluation"] = "b" * 64
@@ -172,11 +174,11 @@ def _error_cell(path):
 )
 def test_a_damaged_run_is_not_done_and_not_committed(made, name, damage, words):
     folder, ours = made
-    damage(runs.partial_of(folder) / name)
+    damage(ownership.partial_of(folder) / name)
     with pytest.raises(UserError, match=words):
         states.commit(folder)
     assert not folder.exists()
-    os.rename(runs.partial_of(folder), folder)
+    os.rename(ownership.partial_of(folder), folder)
     state, why = _state(folder, ours)
     assert state == "stale"
     assert words in why
@@ -185,7 +187,7 @@ def test_a_damaged_run_is_not_done_and_not_committed(made, name, damage, words):
 def test_a_run_under_a_live_worker_is_left_to_it(made):
     folder, ours = made
     old = time.time() - 10
-    os.utime(runs.partial_of(folder) / "notebook.ipynb", (old, old))
+    os.utime(ownership.partial_of(folder) / "notebook.ipynb", (old, old))
     with at_work(folder) as process:
         assert _state(folder, ours) == ("running", f"process {process.pid} on {platform.node()}")
         assert not folder.exists()
@@ -210,7 +212,7 @@ def test_a_whole_run_is_not_replaced_by_one_without_notebook(made):
     folder, ours = made
     states.commit(folder)
     run = runs.Run(ours)
-    assert record(run) == runs.partial_of(folder)
+    assert record(run) == ownership.partial_of(folder)
     assert (folder / "notebook.ipynb").is_file()
 
 
@@ -223,7 +225,7 @@ def test_a_number_that_is_not_finite_is_not_recorded(tmp_path, settings):
 
 def test_commit_replaces_the_old_run_whole(made):
     folder, _ = made
-    shutil.copytree(runs.partial_of(folder), folder)
+    shutil.copytree(ownership.partial_of(folder), folder)
     for old in (folder / "tour.npz", folder / "model" / "critic.keras"):
         old.touch()
     states.commit(folder)
@@ -234,7 +236,7 @@ def test_commit_replaces_the_old_run_whole(made):
 
 HOLDER = """import sys, time
 from pathlib import Path
-from lib import locks
+from lib.runs import locks
 locks.take(Path(sys.argv[1]))
 print("taken", flush=True)
 time.sleep(100)"""
@@ -243,7 +245,7 @@ time.sleep(100)"""
 @contextmanager
 def at_work(folder, *words):
     """Another process, which is at work on a run until it is killed."""
-    process = subprocess.Popen([*words, sys.executable, "-c", HOLDER, folder], stdout=subprocess.PIPE, cwd=runs.ROOT)
+    process = subprocess.Popen([*words, sys.executable, "-c", HOLDER, folder], stdout=subprocess.PIPE, cwd=ROOT)
     try:
         assert process.stdout.readline() == b"taken\n"
         yield process
@@ -286,14 +288,14 @@ def test_a_run_that_another_process_is_at_work_on_is_refused_until_it_ends(tmp_p
 def test_a_kernel_works_under_the_lock_of_its_job_and_is_seen_when_it_outlives_it(tmp_path):
     folder = tmp_path / "one"
     with locks.taken(folder), at_work(folder) as kernel:  # a process that this one has started
-        assert json.loads((runs.partial_of(folder) / "worker.json").read_text())["pid"] == os.getpid()
+        assert json.loads((ownership.partial_of(folder) / "worker.json").read_text())["pid"] == os.getpid()
         locks.release(folder)  # as when the job is killed
         with pytest.raises(locks.BusyError, match="is working on it"):
             locks.take(folder)
         kernel.kill()
         kernel.wait()
         locks.take(folder)
-        assert (runs.partial_of(folder) / "worker.json").is_file()
+        assert (ownership.partial_of(folder) / "worker.json").is_file()
     assert beside(folder) == []
 
 
@@ -312,7 +314,7 @@ def test_other_users_of_a_shared_folder_can_take_the_lock_too(tmp_path):
 
 def test_what_plain_papermill_left_failed_says_why(made):
     folder, ours = made
-    _error_cell(runs.partial_of(folder) / "notebook.ipynb")
+    _error_cell(ownership.partial_of(folder) / "notebook.ipynb")
     assert _state(folder, ours) == ("failed", "E: what was wrong")
 
 

@@ -12,13 +12,10 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "lib").rglob("*.py"))
 # A room may import rooms above it, never one below.
 FLOORS = (
-    ("errors", "notebooks", "backend", "rounding"),
-    ("ownership", "npz", "generated", "conversions", "download"),
+    ("errors", "files", "notebooks", "backend", "rounding"),
     ("data",),
-    ("files", "models", "provenance"),
+    ("models", "provenance"),
     ("settings",),
-    ("keys", "locks"),
-    ("states",),
     ("runs",),
     ("scores", "figures"),
     ("training", "checkpoint", "widgets", "study"),

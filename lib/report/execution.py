@@ -9,9 +9,10 @@ from typing import Any
 import nbformat
 import psutil
 
-from lib import files, keys
+from lib.data import cache
 from lib.errors import UserError
 from lib.notebooks import NOTEBOOK_DIR
+from lib.runs import keys
 from lib.study import kernel, plan
 
 
@@ -61,4 +62,4 @@ def self_test() -> nbformat.NotebookNode:
         print("executing notebooks/estimators.ipynb, the self-test of the estimators: a minute, only once", flush=True)
         _executed("estimators", aside / "notebook.ipynb", {})
 
-    return nbformat.read(files.cached("estimators", key, make) / "notebook.ipynb", as_version=4)
+    return nbformat.read(cache.cached("estimators", key, make) / "notebook.ipynb", as_version=4)

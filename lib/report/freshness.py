@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from lib import files, keys
+from lib import files
 from lib.notebooks import NOTEBOOK_DIR, ROOT
-from lib.ownership import ERROR, partial_of
+from lib.runs import keys
+from lib.runs.ownership import ERROR, partial_of
 from lib.study.plan import Study
 
 SHOWN = ("result.json", "notebook.ipynb", "history.csv", "samples.npz")

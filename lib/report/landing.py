@@ -7,13 +7,14 @@ from pathlib import Path
 
 import nbformat
 
-from lib import ownership, runs
+from lib import files, runs
 from lib.errors import UserError
 from lib.report import claims, html
 from lib.report.pieces import parts
 from lib.report.records import Records
 from lib.report.sections.opening import thumbnail
 from lib.report.words import finished, listed
+from lib.runs import ownership
 
 
 def summary(found: Records) -> dict:
@@ -36,7 +37,7 @@ def landing(page: Path) -> str:
     Raises:
         UserError: a file that no study wrote would be replaced by it.
     """
-    if not ownership.is_ours(page, ownership.STUDY_FILES[page.name]):
+    if not files.is_ours(page, ownership.STUDY_FILES[page.name]):
         raise UserError(f"{page}: was not written by a study and would be lost: move it away")
     studies = []
     for path in sorted(page.parent.glob("*/summary.json"), key=lambda path: path.stat().st_mtime, reverse=True):

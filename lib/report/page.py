@@ -12,12 +12,13 @@ from pathlib import Path
 
 import nbformat
 
-from lib import files, ownership
+from lib import files
 from lib.errors import UserError
 from lib.notebooks import ROOT
 from lib.report import assets, execution, html, landing, records, tour
 from lib.report.records import Record, Records
 from lib.report.words import by_setting
+from lib.runs import ownership
 from lib.study import plan
 
 HEAVY = 15e6  # bytes of a page

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib import models, runs, states
+from lib import models, runs
 from lib.notebooks import NOTEBOOKS, ROOT
 from lib.report import claims, tour
+from lib.runs import states
 from lib.settings import parameters
 from lib.study import plan
 

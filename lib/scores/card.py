@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lib import files, keys
 from lib.backend import keras
+from lib.data import cache
+from lib.runs import keys
 from lib.scores import drawing, estimates
 from lib.scores.classifier import classifier
 from lib.scores.estimates import COMPARED, SEED, parts, some, too_few
@@ -44,7 +45,7 @@ class Scorecard:
         self.count = min(len(dataset.x_test), len(dataset.x_validation) * 4 // 5)
         self.classifier = None if without_classes(dataset) else classifier(dataset, say)
         key = cache_key(dataset, "Scorecard") | {"classifier": self.classifier and digest(self.classifier.network)}
-        folder = files.cached(f"scorecard-{dataset.name}", key, lambda folder: self._make(folder, dataset, say))
+        folder = cache.cached(f"scorecard-{dataset.name}", key, lambda folder: self._make(folder, dataset, say))
         with np.load(folder / "real.npz") as arrays:
             self.real = dict(arrays)
         self.bins = estimates.Bins(self.real["centres"], self.real["counts"])
@@ -134,7 +135,7 @@ class Scorecard:
         def write(folder: Path) -> None:
             (folder / "numbers.json").write_text(json.dumps(make()), encoding="utf-8")
 
-        folder = files.cached(f"{what}-{self.dataset.name}", cache_key(self.dataset, *code) | of, write)
+        folder = cache.cached(f"{what}-{self.dataset.name}", cache_key(self.dataset, *code) | of, write)
         return json.loads((folder / "numbers.json").read_bytes())
 
     def about(self) -> dict:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lib import files, keys
 from lib.backend import Lazy, keras, tf, untuned
+from lib.data import cache
+from lib.runs import keys
 from lib.scores import estimates
 
 layers = Lazy("keras.layers")
@@ -54,7 +55,7 @@ def classifier(dataset, say: Callable[[str], None] = print) -> Classifier:
 
     sources = keys.sources(("backend", "scores/classifier"), ("classifier",))
     key = {"data": dataset.sha256, "sources": sources, "versions": keys.versions()}
-    folder = files.cached(f"classifier-{dataset.name}", key, make)
+    folder = cache.cached(f"classifier-{dataset.name}", key, make)
     about = json.loads((folder / "about.json").read_bytes())
     return Classifier(keras.models.load_model(folder / "classifier.keras", compile=False), about["accuracy"])
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lib import data, keys, models, runs
+from lib import data, models, runs
 from lib.backend import keras
 from lib.errors import UserError
 from lib.provenance import LOAD_AGAIN, Made, check_built, networks_digest
+from lib.runs import keys
 from lib.scores import estimates
 from lib.scores.card import Scorecard
 from lib.scores.drawing import decode, latents

@@ -7,8 +7,9 @@ from collections import defaultdict
 from contextlib import contextmanager
 from pathlib import Path
 
-from lib import data, keys, locks
+from lib import data
 from lib.errors import UserError
+from lib.runs import keys, locks
 from lib.study.engine import Crew, cores
 from lib.study.plan import Study
 

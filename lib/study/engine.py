@@ -17,10 +17,11 @@ from typing import NamedTuple
 import psutil
 import yaml
 
-from lib import data, locks, models, ownership, runs, states
+from lib import data, files, models, runs
 from lib.errors import UserError
 from lib.files import write_aside
 from lib.notebooks import find
+from lib.runs import locks, ownership, states
 from lib.study import job
 from lib.study.plan import PlannedRun, Study
 from lib.study.progress import Cost, Progress
@@ -286,7 +287,7 @@ def export(study: Study, folder: Path) -> Path:
     """
     script, head = folder / "run.sh", "# needs papermill and its python3 kernel: activate the environment first"
     for path, words in {script: head, **{folder / f"{run.name}.yaml": "notebook: " for run in study.runs}}.items():
-        if not ownership.is_ours(path, words.encode()):
+        if not files.is_ours(path, words.encode()):
             raise UserError(
                 f"{path}: was not written by `latent-report export` and would be lost: choose another folder"
             )

@@ -5,8 +5,9 @@ What each run was asked to do is read from its own result.json.
 
 from pathlib import Path
 
-from lib import runs, states
+from lib import runs
 from lib.errors import UserError, in_one_line
+from lib.runs import states
 from lib.settings import NOTEBOOKS, Settings, check, parameters
 
 NEEDED = ("dataset", "keys", "layers", "metrics", "parameters", "run", "seconds", "versions")  # of a record

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import psutil
 
-from lib import locks, ownership, states
 from lib.notebooks import ROOT, find
+from lib.runs import locks, ownership, states
 from lib.settings import check
 from lib.study import kernel
 from lib.study.plan import PlannedRun

@@ -16,18 +16,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lib import data, keys, models, runs
+from lib import data, models, runs
 from lib.errors import UserError, nearest, short
 from lib.models.description import FAMILIES
-from lib.notebooks import NOTEBOOK_DIR
+from lib.notebooks import NOTEBOOK_DIR, ROOT
 from lib.notebooks import find as find_notebook
+from lib.runs import keys
 from lib.settings import Settings, check, check_images, parameters
 from lib.study import file, found
 from lib.study.file import FigureEntry, StudyFile
 
 parsed = file.parsed
-PARAMETERS_DIR = runs.ROOT / "parameters"
-REPORTS_DIR = runs.ROOT / "reports"
+PARAMETERS_DIR = ROOT / "parameters"
+REPORTS_DIR = ROOT / "reports"
 NOTEBOOK_RUNS = "notebooks"  # the folder of REPORTS_DIR where notebooks put their runs if they are told nothing else
 KINDS = ("layers", "gallery", "loss")  # of figures, whatever the model
 MAX_RUNS = 10_000

@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lib import locks, runs, states
+from lib import runs
+from lib.runs import locks, states
 from lib.study.plan import PlannedRun
 
 QUIET_SECONDS = 600.0  # between two lines on the runs at work, where the output is no terminal

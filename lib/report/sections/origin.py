@@ -5,11 +5,12 @@ import subprocess
 import time
 from pathlib import Path
 
-from lib import keys, runs
+from lib import runs
 from lib.notebooks import ROOT, find
 from lib.report.pieces import parts, piece
 from lib.report.records import Record, Records
 from lib.report.words import listed
+from lib.runs import keys
 from lib.settings import parameters
 
 VERSIONS = ("Python", *keys.PACKAGES)

@@ -6,11 +6,12 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 
-from lib import data, keys, locks, ownership
+from lib import data
 from lib.errors import UserError
 from lib.files import write_aside
 from lib.notebooks import code_cells
-from lib.ownership import CHECKPOINT, ERROR, MARK, PROGRESS, RUN_FILES, partial_of
+from lib.runs import keys, locks, ownership
+from lib.runs.ownership import CHECKPOINT, ERROR, MARK, PROGRESS, RUN_FILES, partial_of
 from lib.settings import Settings
 
 DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile)  # of a file's content

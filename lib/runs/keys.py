@@ -16,7 +16,8 @@ from lib.notebooks import ROOT
 from lib.settings import Settings, find
 
 PACKAGES = ("keras", "numpy", "pillow", "scikit-learn", "scipy", "tensorflow")
-TRAINING = ("backend", "checkpoint", "data", "generated", "npz", "training", "models/*")  # modules of its code
+# Modules of the code that trains, and of the code that computes the numbers.
+TRAINING = ("backend", "checkpoint", "data/dataset", "data/generated", "data/npz", "training", "models/*")
 EVALUATION = (*TRAINING, "scores/*")
 # With what a training begins: what a notebook calls, and what Keras calls of a model.
 TRAINED_BY = ("load", "build", "train", "Checkpoint", "train_step", "test_step", "make_train_function", "metrics")

@@ -1,7 +1,6 @@
 """Datasets: what they are, how their arrays are verified, and how they are split.
 
-Images are uint8 [N, H, W, C], C = 1 or 3, from 0 to 255, and stay so in memory; labels are int64 [N]. No dataset ever
-stands in for another. Where files come from is in `download`, what a user's own file must hold in `npz`.
+No dataset ever stands in for another. Where files come from is in `download`, what a user's own must hold in `npz`.
 """
 
 import hashlib
@@ -14,14 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lib import npz
-from lib.download import SOURCES, again, array_sha256, fetch, folder, missing
+from lib.data import npz
+from lib.data.download import SOURCES, again, array_sha256, fetch, folder, missing
+from lib.data.generated import DIGITS_TRAIN, SHAPES, digits, shapes
+from lib.data.npz import ARRAYS
 from lib.errors import UserError, nearest
-from lib.generated import DIGITS_TRAIN, SHAPES, digits, shapes
-from lib.npz import ARRAYS
-
-__all__ = ["ARRAYS", "BUILT_IN", "DATASETS", "SOURCES", "Dataset", "fetch", "fingerprint", "folder", "header"]
-__all__ += ["listing", "load", "verify"]
 
 SPLIT_SEED = 5000
 SHAPES_TEST = 1_000  # images

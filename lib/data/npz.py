@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib import conversions
+from lib.data import conversions
 from lib.errors import UserError, in_one_line, nearest
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")

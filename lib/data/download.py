@@ -20,9 +20,9 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 import platformdirs
 
-from lib import ownership
+from lib import files
+from lib.data.npz import ARRAYS
 from lib.errors import UserError, in_one_line, nearest
-from lib.npz import ARRAYS
 
 CONNECT_SECONDS = 10
 
@@ -124,7 +124,7 @@ def fetch(name: str, progress: bool = True) -> Path:
             source = by_hand if by_hand.is_file() else _download(name, aside, progress)
             if name == "cifar10":
                 record = path.with_suffix(".json")
-                if not ownership.is_ours(record, b'"arrays_sha256"'):
+                if not files.is_ours(record, b'"arrays_sha256"'):
                     raise UserError(f"dataset {name}: {record} is none of ours and would be lost: move it away")
                 source = _convert(source, aside)
                 os.replace(source.with_suffix(".json"), path.with_suffix(".json"))

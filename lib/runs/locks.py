@@ -15,7 +15,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from lib.errors import UserError
-from lib.ownership import LOCK, MARK, partial_of, recover
+from lib.runs.ownership import LOCK, MARK, partial_of, recover
 
 HOST = platform.node()
 PATIENCE = 2.0  # seconds: whoever looks whether a lock is held, holds it for a moment

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from lib import files
 from lib.errors import UserError
 
 RUN_FILES = ("result.json", "parameters.yaml", "history.csv", "samples.npz", "log.txt", "notebook.ipynb")
@@ -223,16 +224,5 @@ def check_study_folder(folder: Path, pages: Iterable[str] = ()) -> None:
         raise UserError(f"{folder}: is a file; use --out DIR with a new folder")
     replaced = STUDY_FILES | {f"notebooks/{name}": _PAGE for name in pages}
     for name, words in replaced.items():
-        if not is_ours(folder / name, words):
+        if not files.is_ours(folder / name, words):
             raise UserError(f"{folder}: {name} there was not written by a study and would be lost; use --out DIR")
-
-
-def is_ours(path: Path, words: bytes) -> bool:
-    """Whether a file may be replaced: there is none, it is empty, or it holds these words."""
-    try:
-        content = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:  # a folder of that name, or no permission
-        return False
-    return not content or words in content

@@ -1,4 +1,4 @@
-"""The run folder: write it whole, read it, know whether it is complete and current. Never imports TensorFlow.
+"""A run in the making, and what a finished one has left.
 
 A run is made in `<run>.partial/`. It becomes `<run>/` by one rename, after everything in it is valid, the executed
 notebook included: what is not so renamed is not done. papermill goes on writing the notebook when the last cell has
@@ -22,12 +22,14 @@ from pathlib import Path
 import psutil
 import yaml
 
-from lib import data, keys, locks, ownership, states
+from lib import data
+from lib.data.cache import scores_folder
 from lib.errors import UserError
-from lib.files import aside, scores_folder, write_aside
+from lib.files import aside, write_aside
 from lib.notebooks import ROOT
-from lib.ownership import CHECKPOINT, ERROR, PROGRESS, partial_of
 from lib.provenance import LOAD_AGAIN, Made, networks_digest, unlike
+from lib.runs import keys, locks, ownership, states
+from lib.runs.ownership import CHECKPOINT, ERROR, PROGRESS, partial_of
 from lib.settings import Settings, check_images, parameters
 
 _RSS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
