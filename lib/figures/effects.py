@@ -24,6 +24,7 @@ SMALL = STYLE | {
 EVIDENCE = ("#94a3b8", "#a8a29e", "#b4a7c7")  # lighter than a study's own LINES
 WIDTH, ROW, GAP, TOP, BOTTOM, LEGEND = 330, 55, 24, 16, 37, 15  # CSS pixels
 LEFT, RIGHT, LETTER = 40, 10, 5.3  # to the right there is room for the names of marks
+LETTERS = 18  # below a chart, in one line
 REACH = 0.6  # how far beyond the numbers a mark may lie, in parts of their range: further ones would flatten the lines
 
 
@@ -62,7 +63,10 @@ def effects(rows: dict[str, Row], marks: dict[str, dict[str, float]], title: str
     own = {one.name for one in shown if one.own}
     names = {one.name: one.name in own for one in sorted(shown, key=lambda one: one.name not in own)}
     colours = _colours(names)
-    below = BOTTOM + LEGEND * (math.ceil(len(names) / 3) if len(names) > 1 else 0)
+    abreast = 3 if max(map(len, names)) < 11 else 2
+    below = BOTTOM + LEGEND * (math.ceil(len(names) / abreast) if len(names) > 1 else 0)
+    if max(map(len, settings)) > LETTERS:
+        settings, below = [one.replace(" (", "\n(") for one in settings], below + 12
     height = TOP + ROW * len(rows) + GAP * (len(rows) - 1) + below
     drawn = sized(WIDTH, height)
     sides = {"left": LEFT / WIDTH, "right": 1 - (RIGHT + LETTER * _longest(rows, marks)) / WIDTH}
@@ -82,7 +86,7 @@ def effects(rows: dict[str, Row], marks: dict[str, dict[str, float]], title: str
         one.tick_params(labelbottom=False)
     if len(names) > 1:
         handles = [Line2D([], [], color=colours[name], marker="o", markersize=3, label=name) for name in names]
-        drawn.legend(handles=handles, loc="lower center", ncol=3, borderpad=0, borderaxespad=0.1, fontsize=8)
+        drawn.legend(handles=handles, loc="lower center", ncol=abreast, borderpad=0, borderaxespad=0.1, fontsize=8)
     drawn.alt = in_words(rows, marks, title)
     return drawn
 

@@ -163,6 +163,8 @@ def summary(shown: Sequence[Panel]) -> list[tuple[str, str]]:
         for one, each in found:
             groups[each.clear * (-1 if each.size < 0 else 1)].append((one, each))
         texts = [f"{WORDS[way]} for {_models(group, bool(way))}" for way, group in groups.items() if group]
+        if len(groups[0]) == len(found) > 1:
+            texts = [f"{WORDS[0]} for any model"]
         single = sum(each.half is None for _, each in found)
         end = "" if not single else " (one seed each)" if single == len(found) else " (some with one seed)"
         if texts:
