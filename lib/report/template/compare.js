@@ -133,8 +133,9 @@ function measured(found, columns, base) {
 function difference(value, base, shared) {
   const gap = Number((value - base).toPrecision(6)), sign = (size) => size > 0 ? "+" : "";
   if (!gap) return "the same";
-  const share = 100 * gap / Math.abs(base), text = fixed(share, Math.abs(share) < 99.95 ? 1 : 0);
-  return `${sign(gap)}${fixed(gap, Math.min(places(gap), shared + 1))}${base ? ` (${sign(gap)}${text} %)` : ""}`;
+  const share = 100 * gap / Math.abs(base), percent = `${sign(gap)}${fixed(share, Math.abs(share) < 99.95 ? 1 : 0)} %`;
+  const part = !base ? "" : value / base < 10 ? ` (${percent})` : ` (× ${fixed(value / base, 0)})`;
+  return `${sign(gap)}${fixed(gap, Math.min(places(gap), shared + 1))}${part}`;
 }
 
 function differencesTable(columns, base, rows) {

@@ -4,6 +4,10 @@ function scatter() {
   if (!box || !study) return;
   const choices = ["x", "y"].map((axis) => [axis, one(`#scatter-${axis}`)]), panel = one(".panel", box), note = one("#scatter-note"), picked = one("#scatter-run");
   const label = (run, names) => `${run.label}: ${names.map((name) => `${study.labels[name]} ${digits(valueOf(run, name))}`).join(", ")}`;
+  const few = (runs, name) => { // a setting has marks at its values alone
+    const values = new Set(runs.map((run) => valueOf(run, name)));
+    return values.size <= 6 && !study.metrics.includes(name) ? [...values] : undefined;
+  };
   const pick = (run, names) => {
     picked.replaceChildren(label(run, names));
     if (comparison) {
@@ -25,7 +29,7 @@ function scatter() {
     const svg = shape("svg", { viewBox: `0 0 ${width} ${wide ? 420 : 400 + 22 * kinds.length}`, role: "group", "aria-label": `${study.labels[y]} over ${study.labels[x]}, ${runs.length} runs` });
     panel.replaceChildren(svg);
     if (!runs.length) return;
-    const [X, Y] = axes(svg, padded(runs.map(xs)), padded(runs.map(ys)), study.labels[x], study.labels[y], { left: wide ? 70 : 44, top: 30, width: wide ? 560 : 320, height: 330 });
+    const [X, Y] = axes(svg, padded(runs.map(xs)), padded(runs.map(ys)), study.labels[x], study.labels[y], { left: wide ? 70 : 44, top: 30, width: wide ? 560 : 320, height: 330 }, ...names.map((name) => few(runs, name)));
     for (const run of runs) {
       const point = shape("g", { role: "button", tabindex: 0, "aria-label": label(run, names) }, svg);
       shape("title", {}, mark(run, X(xs(run)), Y(ys(run)), point), label(run, names));

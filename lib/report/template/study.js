@@ -40,8 +40,8 @@ function places(value, half = 0) {
 }
 
 function digits(value) {
-  const tiny = value && Math.abs(value) < 1e-4;
-  return tiny ? value.toExponential(2).replaceAll("-", "−") : fixed(value, places(value));
+  if (!value || Math.abs(value) >= 1e-4) return fixed(value, places(value));
+  return value.toExponential(2).replace(/-(\d)$/, "-0$1").replaceAll("-", "−");
 }
 
 // Over seeds: the mean, and the half width of its 95 % interval by Student's t if there are several.
@@ -64,14 +64,14 @@ function ticks(low, high, wanted = 5) {
 }
 
 // Axes with labels; gives back the two functions from values to places.
-function axes(svg, [x0, x1], [y0, y1], xLabel, yLabel, box) {
+function axes(svg, [x0, x1], [y0, y1], xLabel, yLabel, box, xTicks = ticks(x0, x1, 6), yTicks = ticks(y0, y1)) {
   const X = (value) => box.left + (value - x0) / (x1 - x0 || 1) * box.width;
   const Y = (value) => box.top + box.height - (value - y0) / (y1 - y0 || 1) * box.height;
-  for (const value of ticks(y0, y1)) {
+  for (const value of yTicks) {
     shape("line", { class: "axis", x1: box.left, x2: box.left + box.width, y1: Y(value), y2: Y(value) }, svg);
     shape("text", { class: "tick", x: box.left - 6, y: Y(value) + 4, "text-anchor": "end" }, svg, value);
   }
-  for (const value of ticks(x0, x1, 6)) shape("text", { class: "tick", x: X(value), y: box.top + box.height + 16, "text-anchor": "middle" }, svg, value);
+  for (const value of xTicks) shape("text", { class: "tick", x: X(value), y: box.top + box.height + 16, "text-anchor": "middle" }, svg, value);
   shape("text", { x: box.left + box.width / 2, y: box.top + box.height + 34, "text-anchor": "middle" }, svg, xLabel);
   shape("text", { x: box.left, y: box.top - 8 }, svg, yLabel);
   return [X, Y];

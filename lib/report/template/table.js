@@ -11,14 +11,14 @@ function table() {
 
 function filtering(rows) {
   const filter = one("#filter"), count = one("#filtered");
-  const texts = rows.map((row) => `${row.cells[0].title} ${row.textContent}`.toLowerCase());
+  const texts = rows.map((row) => [row.cells[0].title, ...[...row.cells].filter((cell) => cell.className !== "number").map((cell) => cell.textContent)].join(" ").toLowerCase());
   const apply = (text) => {
-    const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = [...text.toLowerCase().matchAll(/"([^"]+)"|[^\s"]+/g)].map(([word, phrase]) => phrase ?? word);
     let shown = 0;
     rows.forEach((row, i) => { row.hidden = !words.every((word) => texts[i].includes(word)); shown += !row.hidden; });
     count.textContent = words.length ? `${shown} of ${rows.length} runs` : `${rows.length} runs`;
   };
-  filter.addEventListener("input", () => { apply(filter.value); state.set("filter", filter.value, "runs-table"); });
+  filter.addEventListener("input", () => { apply(filter.value); state.set("filter", filter.value, "every-run"); });
   const restore = (text) => { filter.value = text; apply(text); };
   if (state.get("filter")) restore(state.get("filter"));
   state.on("filter", restore);
@@ -44,7 +44,7 @@ function sorting(body, rows, heads, keys) {
     button.addEventListener("click", () => {
       const order = head.getAttribute("aria-sort") === "ascending" ? `-${keys[i]}` : keys[i];
       apply(order);
-      state.set("sort", order, "runs-table");
+      state.set("sort", order, "every-run");
     });
   });
   if (state.get("sort")) apply(state.get("sort"));
@@ -67,7 +67,7 @@ function columns(heads, keys) {
   };
   list.addEventListener("change", () => {
     const shown = boxes.filter((box) => box.checked).map((box) => box.value), same = shown.join() === usual.slice(1).join();
-    state.set("columns", same ? "" : state.pack(shown) || keys[0], "runs-table"); // the first column is always there
+    state.set("columns", same ? "" : state.pack(shown) || keys[0], "every-run"); // the first column is always there
     apply(state.get("columns"));
   });
   document.head.append(style);
@@ -81,7 +81,7 @@ function choosing(rows) {
   const boxes = known.map((row) => {
     const box = make("input", { type: "checkbox", "aria-label": `Compare ${row.cells[0].textContent}` });
     row.cells[0].prepend(box);
-    box.addEventListener("change", () => comparison.toggle(row.dataset.run, "runs-table"));
+    box.addEventListener("change", () => comparison.toggle(row.dataset.run, "every-run"));
     return box;
   });
   const follow = () => {
