@@ -303,6 +303,21 @@ def test_the_keyboard_alone_is_enough(opened):
     assert point.get_attribute("aria-label") in tab.locator("#scatter-run").inner_text()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_axe_finds_nothing_in_what_scripts_add(opened, width, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    tab = opened(f"#compare&runs={VAE},{OTHER},{GAN},{WGAN},nowhere&base={GAN}")
+    tab.emulate_media(color_scheme=scheme)
+    tab.set_viewport_size({"width": width, "height": 844})
+    tab.locator(".columns summary").click()
+    tab.locator("#scatter g[role=button]").first.click()
+    found = Axe().run(tab, context={"include": [["#compare"], ["#every-run"], ["#scatter"]]}).response["violations"]
+    assert found == [], json.dumps([(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found])
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
 # ---- the table, the axes -------------------------------------------------------------------------
 
 
