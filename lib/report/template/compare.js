@@ -169,12 +169,13 @@ function curves(columns) {
   const near = [...levels.values()].filter(({ value }) => value > 2 * low - high && value < 2 * high - low); // one far off would flatten the curves
   const limits = padded([low, high, ...near.map((level) => level.value)]), epochs = Math.max(...series.map((one) => one.values.length), 2);
   const ends = series.map((one) => [one.label, one.values.filter(Boolean)]).filter(([, known]) => known.length);
-  const words = ends.map(([name, known]) => `${name} from ${digits(known[0][0])} to ${digits(known.at(-1)[0])}`).join("; ");
-  const svg = shape("svg", { viewBox: "0 0 560 320", role: "img", "aria-label": `${label} by epoch: ${words}` });
-  const [X, Y] = axes(svg, [1, epochs], limits, "epoch", `${label}${unit && ` (${unit})`}${series.some((one) => one.validation.length) ? "; dashed: validation" : ""}`, { left: 62, top: 28, width: 480, height: 240 });
+  const spoken = ends.map(([name, known]) => `${name} from ${digits(known[0][0])} to ${digits(known.at(-1)[0])}`).join("; ");
+  const width = one("#compare").clientWidth < 560 ? 350 : 560; // on a phone, so that words stay readable
+  const svg = shape("svg", { viewBox: `0 0 ${width} 320`, role: "img", "aria-label": `${label} by epoch: ${spoken}` });
+  const [X, Y] = axes(svg, [1, epochs], limits, "epoch", `${label}${unit && ` (${unit})`}`, { left: 62, top: 28, width: width - 80, height: 240 });
   for (const level of near) {
-    shape("line", { x1: 62, x2: 542, y1: Y(level.value), y2: Y(level.value), stroke: "var(--soft)", "stroke-dasharray": "2 3" }, svg);
-    shape("text", { class: "tick", x: 540, y: Y(level.value) - 4, "text-anchor": "end" }, svg, level.label);
+    shape("line", { x1: 62, x2: width - 18, y1: Y(level.value), y2: Y(level.value), stroke: "var(--soft)", "stroke-dasharray": "2 3" }, svg);
+    shape("text", { class: "tick", x: width - 20, y: Y(level.value) - 4, "text-anchor": "end" }, svg, level.label);
   }
   const line = (points, which) => points.map((point, i) => point ? `${i && points[i - 1] ? "L" : "M"}${X(i + 1).toFixed(1)} ${Y(point[which]).toFixed(1)}` : "").join("");
   for (const one of series) {
@@ -183,7 +184,10 @@ function curves(columns) {
     shape("path", { class: "curve", d: line(one.values, 0) }, group);
     if (one.validation.length) shape("path", { class: "curve validation", d: line(one.validation, 0) }, group);
   }
-  const legend = make("ul", { class: "legend" }, ...series.map((one) => make("li", { class: `run-${one.i}` }, swatch(), one.runs.length > 1 ? `${one.label} (mean; thin: least and most)` : one.label)));
+  const legend = make("ul", { class: "legend" }, ...series.map((one) => make("li", { class: `run-${one.i}` }, swatch(), one.label)));
+  const thin = series.some((one) => one.runs.length > 1) ? ["thick: mean of the seeds", "thin: least and most"] : [];
+  const words = [...thin, ...series.some((one) => one.validation.length) ? ["dashed: validation"] : []];
+  if (words.length) legend.append(make("li", { class: "note" }, words.join("; ")));
   return make("div", { class: "panel" }, svg, legend);
 }
 

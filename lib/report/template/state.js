@@ -11,7 +11,7 @@ const state = (() => {
     waiting = 0;
     written = performance.now();
     const chosen = [...values].map(([name, value]) => `&${name}=${encoded(value)}`).join("");
-    const address = place || chosen ? `#${place}${chosen}` : location.pathname + location.search;
+    const address = place || chosen ? `#${place}${chosen}` : location.href.split("#")[0];
     try { history.replaceState(MARK, "", address); } catch { /* not where this page stands: only the address lacks it */ }
   };
   const read = () => {
