@@ -101,6 +101,16 @@ def link(tab):
     return tab.evaluate("location.hash")
 
 
+def follow(tab, hash_):
+    """What an open page shows once a link has been pasted into it."""
+    heard = """hash => new Promise((resolve) => {
+      addEventListener("hashchange", resolve, { once: true });
+      location.hash = hash;
+    }).then(() => true)"""
+    tab.evaluate(heard, hash_)
+    return seen(tab)
+
+
 def rows_of(tab):
     """The table's cells by the label of their row: [(text, difference)]."""
     cells = """rows => rows.map(row => [row.cells[0].innerText, [...row.cells].slice(1).map(cell =>
@@ -432,11 +442,11 @@ def test_a_link_pasted_into_the_open_page_shows_just_what_it_names(opened):
         f"#compare&runs={VAE},{OTHER}&base={OTHER}&filter=vae&sort=-frechet&x=latent_dim&columns=recall&seeds=apart"
     )
     link = f"#compare&runs={GAN},{WGAN}&sort=sharpness"
-    tab.evaluate("hash => { location.hash = hash; }", link)
-    pasted = seen(tab)
+    pasted = follow(tab, link)
     assert ["GAN" in name for name in pasted["chips"]] == [True, True]
     assert pasted["sorted"] == [["sharpness", "ascending"]]
     assert pasted == seen(opened(link))  # nothing is left of what was chosen before
+    assert [follow(tab, f"{link}&epoch={epoch}")["frames"] for epoch in (1, 4)] == [["0", "0"], ["1", "1"]]
 
 
 def test_back_and_forward_move_and_leave_the_choice(opened):
@@ -445,10 +455,11 @@ def test_back_and_forward_move_and_leave_the_choice(opened):
     tab.locator("#filter").fill("gan")
     chosen = seen(tab)
     tab.go_back()
-    assert seen(tab) == chosen
     assert link(tab).startswith("#compare&")
+    assert seen(tab) == chosen
     assert "filter=gan" in link(tab)
     tab.go_forward()
+    assert link(tab).startswith("#provenance&")
     assert seen(tab) == chosen
     assert tab.evaluate("history.length") <= 4  # choices make no entries
 

@@ -88,7 +88,7 @@ const comparison = (() => {
   button.addEventListener("click", () => toggle(add.value));
   differ.addEventListener("change", () => { state.set("differ", differ.checked ? "" : "no", "compare"); draw(); });
   seeds.addEventListener("change", () => { state.set("seeds", seeds.checked ? "" : "apart", "compare"); draw(); });
-  for (const name of ["runs", "base", "differ", "seeds"]) state.on(name, draw);
+  for (const name of ["runs", "base", "differ", "seeds", "epoch"]) state.on(name, draw);
   draw();
   return { has, toggle, count: () => chosen().length, full: () => chosen().length >= MOST, watch: (act) => watching.push(act) };
 })();
