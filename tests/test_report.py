@@ -977,8 +977,9 @@ def test_own_models_have_tables_and_can_be_compared(own):
         assert title in said
     heads = [row for row in Tags(said).rows if row[:2] == ["run", "latent_dim"] or row[:2] == ["seeds", "latent_dim"]]
     assert any("test loss (nats)" in row for row in heads)
-    cells = {row[0]: row[1:3] for row in Tags(sections.all_runs(own)).rows}
-    assert cells["lsgan_mnist-latent_dim100-width8-seed1"] == ["LSGAN", "digits"]
+    table = Tags(sections.all_runs(own))
+    assert ["LSGAN on digits · 100 latents, width 8, seed 1", "LSGAN", "digits"] in [row[:3] for row in table.rows]
+    assert "lsgan_mnist-latent_dim100-width8-seed1" in {attrs.get("title") for _, attrs in table.tags}
     shown = json.loads(re.search(r"<script[^>]*>(.*)</script>", sections.data(own), flags=re.DOTALL)[1])["runs"]
     curves = {run["model"]: run["curve"] for run in shown}
     assert curves["LSGAN"]["label"] == "χ² estimate"

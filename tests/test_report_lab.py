@@ -69,7 +69,7 @@ def test_nothing_that_needs_a_script_is_shown_and_one_line_says_where_it_works(p
     assert page.locator(".plane[role], .plane[tabindex]").count() == 0
     line = page.locator(".report p.note", has_text="JupyterLab does not run")
     assert "latent-report report" in line.inner_text()
-    assert "Choosing two runs needs the built page" in page.locator("#compare").inner_text()
+    assert "Choosing runs needs the built page" in page.locator("#compare").inner_text()
 
 
 def test_images_have_words_and_columns_do_not_overlap(page):

@@ -43,6 +43,22 @@ def test_source_digest_sees_only_what_runs():
     assert keys.source_digest(plain) != keys.source_digest(plain.replace("1", "2"))
 
 
+@pytest.mark.parametrize(
+    ("imports", "name", "same"),
+    [
+        ("from lib.data import cache", "cache.cached", True),  # as if it had moved
+        ("from lib.data.cache import cached", "cached", True),
+        ("from lib import files", "files.write_aside", False),
+        ("cache = object()", "cache.cached", False),  # not a module of lib
+    ],
+)
+def test_a_definition_is_the_same_wherever_it_takes_names_of_lib_from(imports, name, same):
+    def digest(imports, name):
+        return keys._digest(dict(keys._defined(f"{imports}\ndef made(key):\n    return {name}(key)"))["made"])
+
+    assert (digest(imports, name) == digest("from lib import files", "files.cached")) == same
+
+
 def test_training_key_parts(settings, monkeypatch):
     base = keys.training_key(settings("vae_mnist"), "data")
     assert keys.difference(base, keys.training_key(settings("vae_mnist", output_dir="elsewhere"), "data")) == ""

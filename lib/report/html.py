@@ -22,9 +22,10 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 TEMPLATE = Path(__file__).parent / "template"
-STYLES = ("colours.css", "page.css", "report.css", "opening.css")
+STYLES = ("colours.css", "page.css", "report.css", "opening.css", "overview.css")
 SCRIPTS = (
     "page.js",
+    "state.js",
     "study.js",
     "film.js",
     "plane.js",

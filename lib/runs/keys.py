@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 from lib import models, notebooks
 from lib.notebooks import ROOT
@@ -44,9 +45,35 @@ def _digest(tree: ast.AST) -> str:
 # ---- definitions ---------------------------------------------------------------------------------
 
 
+class _Bare(ast.NodeTransformer):
+    """Names what is taken from modules of lib by its own name alone, so that it may move to another module."""
+
+    def __init__(self, tree: ast.Module):
+        imports = [node for node in ast.walk(tree) if self._of_lib(node)]
+        folders = {node: ROOT / node.module.replace(".", "/") for node in imports}
+        self.modules = {name.name for node in imports for name in node.names if _is_module(folders[node] / name.name)}
+
+    @staticmethod
+    def _of_lib(node: ast.AST) -> bool:
+        return isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lib"
+
+    def visit_ImportFrom(self, node):
+        return None if self._of_lib(node) else node
+
+    def visit_Attribute(self, node):
+        self.generic_visit(node)
+        from_module = isinstance(node.value, ast.Name) and node.value.id in self.modules
+        return ast.Name(node.attr, node.ctx) if from_module else node
+
+
+def _is_module(path: Path) -> bool:
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
 def _defined(source: str) -> Iterator[tuple[str, ast.AST]]:
     """A module's definitions by name: functions, constants, classes without their methods, and each 'Class.method'."""
-    for node in ast.parse(source).body:
+    tree = ast.parse(source)
+    for node in _Bare(tree).visit(tree).body:
         if isinstance(node, ast.ClassDef):
             methods = [each for each in node.body if isinstance(each, ast.FunctionDef)]
             yield from ((f"{node.name}.{each.name}", each) for each in methods)

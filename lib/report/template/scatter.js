@@ -2,36 +2,53 @@
 function scatter() {
   const box = one("#scatter");
   if (!box || !study) return;
-  const choices = ["x", "y"].map((axis) => one(`#scatter-${axis}`)), panel = one(".panel", box), note = one("#scatter-note");
+  const choices = ["x", "y"].map((axis) => [axis, one(`#scatter-${axis}`)]), panel = one(".panel", box), note = one("#scatter-note"), picked = one("#scatter-run");
+  const label = (run, names) => `${run.label}: ${names.map((name) => `${study.labels[name]} ${digits(valueOf(run, name))}`).join(", ")}`;
+  const few = (runs, name) => { // a setting has marks at its values alone
+    const values = new Set(runs.map((run) => valueOf(run, name)));
+    return values.size <= 6 && !study.metrics.includes(name) ? [...values] : undefined;
+  };
+  const pick = (run, names) => {
+    picked.replaceChildren(label(run, names));
+    if (comparison) {
+      const add = make("button", { type: "button" }, "Add to the comparison");
+      const follow = () => { add.disabled = comparison.has(run.name) || comparison.full(); };
+      add.addEventListener("click", () => { comparison.toggle(run.name); follow(); });
+      follow();
+      picked.append(" ", add, " ", make("a", { href: "#compare" }, "See the comparison"));
+    }
+    if (run.page) picked.append(" ", make("a", { href: run.page }, "Open its notebook"));
+  };
   const draw = () => {
-    const [x, y] = choices.map((choice) => choice.value), value = (run, name) => run.metrics[name] ?? run.settings[name];
-    const runs = study.runs.filter((run) => Number.isFinite(value(run, x)) && Number.isFinite(value(run, y)));
+    const names = choices.map(([, choice]) => choice.value), [x, y] = names, [xs, ys] = names.map((name) => (run) => valueOf(run, name));
+    const runs = study.runs.filter((run) => Number.isFinite(xs(run)) && Number.isFinite(ys(run)));
     note.textContent = `${runs.length} of ${study.runs.length} runs`;
+    picked.textContent = runs.length ? "Choose a point to see which run it is." : "No run has both numbers.";
     const wide = panel.clientWidth > 560, width = wide ? 850 : 380; // the legend stands beside, or below
     const kinds = [...new Map(runs.map((run) => [`${run.model}, ${run.data}`, run])).entries()];
     const svg = shape("svg", { viewBox: `0 0 ${width} ${wide ? 420 : 400 + 22 * kinds.length}`, role: "group", "aria-label": `${study.labels[y]} over ${study.labels[x]}, ${runs.length} runs` });
-    if (!runs.length) {
-      shape("text", { x: width / 2, y: 200, "text-anchor": "middle" }, svg, "No run has both numbers.");
-      return panel.replaceChildren(svg);
-    }
-    const [X, Y] = axes(svg, padded(runs.map((run) => value(run, x))), padded(runs.map((run) => value(run, y))), study.labels[x], study.labels[y], { left: wide ? 70 : 44, top: 30, width: wide ? 560 : 320, height: 330 });
+    panel.replaceChildren(svg);
+    if (!runs.length) return;
+    const [X, Y] = axes(svg, padded(runs.map(xs)), padded(runs.map(ys)), study.labels[x], study.labels[y], { left: wide ? 70 : 44, top: 30, width: wide ? 560 : 320, height: 330 }, ...names.map((name) => few(runs, name)));
     for (const run of runs) {
-      const label = `${run.label}: ${study.labels[x]} ${digits(value(run, x))}, ${study.labels[y]} ${digits(value(run, y))}`;
-      const link = run.page ? shape("a", { href: run.page, "aria-label": label }, svg) : shape("g", { role: "img", "aria-label": label }, svg);
-      const at = { cx: X(value(run, x)), cy: Y(value(run, y)) };
-      const dot = run.family === "MNIST" ? shape("circle", { class: "dot", ...at, r: 7, fill: colour(run) }, link)
-        : shape("rect", { class: "dot", x: at.cx - 6, y: at.cy - 6, width: 12, height: 12, fill: colour(run) }, link);
-      shape("title", {}, dot, label);
+      const point = shape("g", { role: "button", tabindex: 0, "aria-label": label(run, names) }, svg);
+      shape("title", {}, mark(run, X(xs(run)), Y(ys(run)), point), label(run, names));
+      point.addEventListener("click", () => pick(run, names));
+      point.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); pick(run, names); } });
     }
     kinds.forEach(([name, run], i) => {
-      const at = wide ? { cx: 646, cy: 44 + 22 * i } : { cx: 20, cy: 412 + 22 * i };
-      if (run.family === "MNIST") shape("circle", { cx: at.cx, cy: at.cy, r: 6, fill: colour(run) }, svg);
-      else shape("rect", { x: at.cx - 5, y: at.cy - 5, width: 10, height: 10, fill: colour(run) }, svg);
-      shape("text", { x: at.cx + 12, y: at.cy + 4 }, svg, name);
+      const [left, top] = wide ? [646, 44 + 22 * i] : [20, 412 + 22 * i];
+      mark(run, left, top, svg);
+      shape("text", { x: left + 12, y: top + 4 }, svg, name);
     });
-    panel.replaceChildren(svg);
   };
-  choices.forEach((choice) => choice.addEventListener("change", draw));
+  for (const [axis, choice] of choices) {
+    const first = choice.value;
+    const restore = (name) => { choice.value = [...choice.options].some((option) => option.value === name) ? name : first; };
+    restore(state.get(axis));
+    state.on(axis, (name) => { restore(name); draw(); });
+    choice.addEventListener("change", () => { state.set(axis, choice.value === first ? "" : choice.value, "scatter"); draw(); });
+  }
   draw();
 }
 

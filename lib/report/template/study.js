@@ -1,20 +1,14 @@
-// What the report's scripts share: the study's data, numbers in words, axes.
+// What the report's scripts share: the study's data, elements, numbers in words, axes.
 const study = one("#study-data") ? JSON.parse(one("#study-data").textContent) : null;
 const SVG = "http://www.w3.org/2000/svg";
-const COLOURS = { VAE: "#0072B2", GAN: "#D55E00", WGAN: "#009E73" }, OTHERS = ["#CC79A7", "#E69F00", "#56B4E9"];
+const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]; // of models; shapes are of datasets
+const SHAPES = ["M-6 0a6 6 0 1 0 12 0a6 6 0 1 0 -12 0", "M-5.5 -5.5h11v11h-11z", "M0 -8l7 8l-7 8l-7 -8z", "M0 -7l7.5 12.5h-15z"];
 
-function colour(run) {
-  const others = [...new Set(study.runs.map((one) => one.model).filter((model) => !(model in COLOURS)))];
-  return COLOURS[run.model] ?? OTHERS[others.indexOf(run.model) % OTHERS.length];
-}
-
-// As lib/rounding.py writes a number by itself.
-function digits(value) {
-  if (value < 0) return `−${digits(-value)}`;
-  if (Number.isInteger(value)) return value.toLocaleString("en", { useGrouping: value > 9999 });
-  if (value < 1e-4) return value.toExponential(2);
-  const power = Number(value.toExponential(2).split("e")[1]), places = Math.max(2 - power, value < 999.5 ? 1 : 0);
-  return value.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places, useGrouping: value >= 9999.5 });
+function make(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) if (value !== false) made.setAttribute(name, value === true ? "" : value);
+  made.append(...children);
+  return made;
 }
 
 function shape(name, attributes, parent, text) {
@@ -25,6 +19,42 @@ function shape(name, attributes, parent, text) {
   return made;
 }
 
+function mark(run, x, y, parent) {
+  const place = (name) => [...new Set(study.runs.map((each) => each[name]))].indexOf(run[name]);
+  const fill = COLOURS[place("model") % COLOURS.length], d = SHAPES[place("family") % SHAPES.length];
+  return shape("path", { class: "dot", d, fill, transform: `translate(${x} ${y})` }, parent);
+}
+
+// ---- numbers, as lib/rounding.py writes them
+
+function fixed(value, places) {
+  const text = Math.abs(value).toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places, useGrouping: Math.abs(value) >= 9999.5 });
+  return value < 0 ? `−${text}` : text;
+}
+
+// The decimals that a number has by itself, or a mean with the half width of its interval.
+function places(value, half = 0) {
+  const power = (size) => Number(size.toExponential(2).split("e")[1]), size = Math.max(Math.abs(value), half);
+  if (!size || (Number.isInteger(value) && !half)) return 0;
+  return Math.min(Math.max(2 - power(size), half ? -power(half) : 0, size < 999.5 ? 1 : 0), 6);
+}
+
+function digits(value) {
+  if (!value || Math.abs(value) >= 1e-4) return fixed(value, places(value));
+  return value.toExponential(2).replace(/-(\d)$/, "-0$1").replaceAll("-", "−");
+}
+
+// Over seeds: the mean, and the half width of its 95 % interval by Student's t if there are several.
+function estimate(values) {
+  const known = values.filter(Number.isFinite), n = known.length, mean = known.reduce((sum, value) => sum + value, 0) / n;
+  const variance = known.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1);
+  return { n, mean, half: n > 1 ? study.quantiles[n - 2] * Math.sqrt(variance / n) : 0 };
+}
+
+const valueOf = (run, name) => run.metrics[name] ?? run.settings[name] ?? study.common[name];
+
+// ---- axes
+
 function ticks(low, high, wanted = 5) {
   const raw = (high - low || 1) / wanted, power = 10 ** Math.floor(Math.log10(raw));
   const step = power * [1, 2, 5, 10].find((factor) => factor * power >= raw);
@@ -34,14 +64,14 @@ function ticks(low, high, wanted = 5) {
 }
 
 // Axes with labels; gives back the two functions from values to places.
-function axes(svg, [x0, x1], [y0, y1], xLabel, yLabel, box) {
+function axes(svg, [x0, x1], [y0, y1], xLabel, yLabel, box, xTicks = ticks(x0, x1, 6), yTicks = ticks(y0, y1)) {
   const X = (value) => box.left + (value - x0) / (x1 - x0 || 1) * box.width;
   const Y = (value) => box.top + box.height - (value - y0) / (y1 - y0 || 1) * box.height;
-  for (const value of ticks(y0, y1)) {
+  for (const value of yTicks) {
     shape("line", { class: "axis", x1: box.left, x2: box.left + box.width, y1: Y(value), y2: Y(value) }, svg);
     shape("text", { class: "tick", x: box.left - 6, y: Y(value) + 4, "text-anchor": "end" }, svg, value);
   }
-  for (const value of ticks(x0, x1, 6)) shape("text", { class: "tick", x: X(value), y: box.top + box.height + 16, "text-anchor": "middle" }, svg, value);
+  for (const value of xTicks) shape("text", { class: "tick", x: X(value), y: box.top + box.height + 16, "text-anchor": "middle" }, svg, value);
   shape("text", { x: box.left + box.width / 2, y: box.top + box.height + 34, "text-anchor": "middle" }, svg, xLabel);
   shape("text", { x: box.left, y: box.top - 8 }, svg, yLabel);
   return [X, Y];
@@ -50,6 +80,6 @@ function axes(svg, [x0, x1], [y0, y1], xLabel, yLabel, box) {
 function padded(every) {
   const values = every.filter(Number.isFinite);
   if (!values.length) return [0, 1];
-  const low = Math.min(...values), high = Math.max(...values), margin = 0.06 * (high - low) || 0.5;
+  const low = values.reduce((a, b) => Math.min(a, b)), high = values.reduce((a, b) => Math.max(a, b)), margin = 0.06 * (high - low) || 0.5;
   return [low - margin, high + margin];
 }
