@@ -6,7 +6,6 @@ from lib import figures
 from lib.report import claims
 from lib.report.pieces import drawing, in_lab, parts, piece
 from lib.report.records import Record, Records
-from lib.report.sections.planes import planes
 from lib.report.words import listed, slug, title_of, values_of
 from lib.rounding import decimals, number
 
@@ -68,13 +67,13 @@ def scatter(records: Records) -> str:
 
 @piece
 def data(records: Records) -> str:
-    """What the page's script needs: each run's numbers and curve, and the planes. In JupyterLab no script runs."""
+    """What the page's script needs: each run's numbers and curve. In JupyterLab no script runs."""
     if in_lab():
         return ""
     names = (*records.metrics(records.done), *PLOTTED)
     labels = {name: records.label(name) for name in names}
     runs = [_drawn(one) for one in records.done]
-    return parts().data({"runs": runs, "labels": labels, "order": names, "planes": planes(records)})
+    return parts().data({"runs": runs, "labels": labels, "order": names})
 
 
 def _drawn(one: Record) -> dict:
