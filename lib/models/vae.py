@@ -47,12 +47,7 @@ def gaussian_nll(pixels, logits, log_variance):
 
 def kl_to_standard_normal(z_mean, z_log_var):
     """KL(N(z_mean, exp(z_log_var)) || N(0, 1)), [B, Z] both -> [B], in nats (Kingma & Welling 2014, appendix B)."""
-    return per_image(kl_of_each(z_mean, z_log_var))
-
-
-def kl_of_each(z_mean, z_log_var):
-    """The same of each latent by itself, [B, Z] -> [B, Z]."""
-    return 0.5 * (ops.exp(z_log_var) + ops.square(z_mean) - 1.0 - z_log_var)
+    return per_image(0.5 * (ops.exp(z_log_var) + ops.square(z_mean) - 1.0 - z_log_var))
 
 
 def binarize_once(images: np.ndarray, seed: int) -> np.ndarray:
@@ -200,7 +195,8 @@ class VAE(ImageModel):
         return self.encoder(unit_range(images), training=False)[0]
 
     def kl_per_latent(self, images):
-        return ops.mean(kl_of_each(*self.encoder(unit_range(images), training=False)), axis=0)
+        each = (ops.reshape(one, (-1, 1)) for one in self.encoder(unit_range(images), training=False))
+        return ops.mean(ops.reshape(kl_to_standard_normal(*each), (-1, self.latent_dim)), axis=0)
 
     # -- numbers
 

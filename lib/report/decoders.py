@@ -25,7 +25,7 @@ from lib.report import operations
 from lib.runs import read_result
 
 LIMIT = 0.5  # grey levels from Keras on average, at most
-WANTED, LEVELS = 0.3, (127, 255, 511, 1023)  # the fewest levels that come as near: the page is smaller then
+WANTED, LEVELS = 0.3, (63, 127, 255, 511, 1023)  # the fewest levels that come as near: the page is smaller then
 FITTED, COMPARED = 1000, 100  # samples of the prior for which weights are rounded, and which measure the difference
 REAL = 20  # test images kept
 

@@ -152,7 +152,8 @@ def packed(operations: list[dict], levels: int, z: np.ndarray) -> tuple[list[dic
         z: latents [N, Z] of the prior, for which the numbers shall be right.
 
     Returns:
-        The operations, int8 weights, and float32 [scale, bias] of each operation, one number a column both.
+        The operations, int8 weights, and float32 [scale, bias] of each operation, one number a column both; a small
+        one, "exact", has its weights there too.
     """
     plain, weights, floats, x = [], [np.int8([])], [np.float32([])], np.asarray(z, np.float32)
     most = max(one["weights"].size for one in operations if "weights" in one)
@@ -160,12 +161,16 @@ def packed(operations: list[dict], levels: int, z: np.ndarray) -> tuple[list[dic
         after = _computed(one, x)
         plain.append({name: value for name, value in one.items() if not isinstance(value, np.ndarray)})
         if "weights" in one:
-            matrix = one["weights"].reshape(-1, one["weights"].shape[-1])
-            scale = _scale(matrix, after, following, 0 if 10 * matrix.size < most else levels)
-            rounded, bias = _rounded(one, matrix, scale, x)
-            weights.append(rounded.ravel())
+            matrix, bias = one["weights"].reshape(-1, one["weights"].shape[-1]), one["bias"]
             plain[-1] |= {"inputs": len(matrix), "outputs": len(bias)}
-            floats += [scale, bias]
+            if 20 * matrix.size < most:
+                plain[-1]["exact"] = True
+                floats += [np.ones(len(bias)), bias, matrix.ravel()]
+            else:
+                scale = _scale(matrix, after, following, levels)
+                rounded, bias = _rounded(one, matrix, scale, x)
+                weights.append(rounded.ravel())
+                floats += [scale, bias]
         elif one["op"] == "affine":
             plain[-1] |= {"outputs": len(one["bias"])}
             floats += [one["scale"], one["bias"]]
@@ -175,10 +180,8 @@ def packed(operations: list[dict], levels: int, z: np.ndarray) -> tuple[list[dic
 
 def _scale(matrix: np.ndarray, after: np.ndarray, following: dict, levels: int) -> np.ndarray:
     """The step between two weights of each column: the coarser, the less the activation lets through of an error, as of
-    a pixel that is nearly always black. Without levels, as fine as 8 bits allow."""
+    a pixel that is nearly always black."""
     finest = np.maximum(np.abs(matrix).max(axis=0), 1e-9) / 127
-    if not levels:
-        return finest
     through = np.ones(matrix.shape[1])
     if following.get("op") == "activation":
         after = after.reshape(-1, matrix.shape[1])
@@ -228,8 +231,11 @@ def apply(operations: list[dict], weights: np.ndarray, floats: np.ndarray, z: np
             scale, bias = floats[place : place + 2 * outputs].reshape(2, outputs)
             arrays, place = {"scale": scale, "bias": bias}, place + 2 * outputs
         if size := one.get("inputs", 0) * outputs:
-            arrays["weights"] = weights[at : at + size].reshape(-1, outputs) * scale
-            at += size
+            if one.get("exact"):
+                matrix, place = floats[place : place + size], place + size
+            else:
+                matrix, at = weights[at : at + size], at + size
+            arrays["weights"] = matrix.reshape(-1, outputs) * scale
         x = _computed(one | arrays, x)
     return x
 

@@ -27,8 +27,8 @@ async function network(facts) {
     }
     const count = one.outputs, scale = taken(count), bias = taken(count);
     if (one.op === "affine") return (x) => { for (let i = 0; i < x.length; i++) x[i] = x[i] * scale[i % count] + bias[i % count]; return x; };
-    const matrix = new Float32Array(one.inputs * count);
-    for (let k = 0; k < matrix.length; k++, at++) matrix[k] = weights[at] * scale[k % count];
+    const matrix = one.exact ? taken(one.inputs * count) : new Float32Array(one.inputs * count);
+    if (!one.exact) for (let k = 0; k < matrix.length; k++, at++) matrix[k] = weights[at] * scale[k % count];
     return one.op === "linear" ? linear(matrix, bias) : convolution(matrix, bias, one);
   });
   return (z) => steps.reduce((x, step) => step(x), Float32Array.from(z));
@@ -114,7 +114,7 @@ function decoders() {
     const start = performance.now();
     drawn(picture.getContext("2d"), run.compute(z));
     const took = performance.now() - start;
-    cost = cost ? 0.8 * cost + 0.2 * took : took;
+    cost = cost && took > cost ? 0.9 * cost + 0.1 * took : took; // others may be at work too
     picture.dataset.ms = cost.toFixed(2);
     picture.setAttribute("aria-label", `Image decoded by the ${pick.selectedOptions[0].textContent}`);
   };
@@ -172,7 +172,7 @@ function decoders() {
   let shown = "";
   const background = () => {
     const [a, b] = axes.map((axis) => Number(axis.value)), plain = cost > 25;
-    const key = [run.name, a, b, ...z.filter((_, i) => i !== a && i !== b)].join();
+    const key = plain ? "" : [run.name, a, b, ...z.filter((_, i) => i !== a && i !== b)].join();
     if (key === shown) return;
     shown = key;
     clearTimeout(timer);
@@ -287,11 +287,10 @@ function decoders() {
         axis.replaceChildren(...order.map((i) => Object.assign(element("option", digit(i)), { value: i })));
         axis.value = order[Math.min(k, order.length - 1)];
       });
-      draw();
-      draw(); // the second time says what it takes
+      for (let i = 0; i < 4; i++) draw(); // the first ones take longer
       walk();
       rows(false);
-      note.textContent = `This page's decoder differs from Keras by ${digits(run.mean)} grey levels on average, ${run.largest} at most, of 255.`;
+      note.textContent = `This page's decoder differs from Keras by ${run.mean.toFixed(2)} of 255 grey levels on average, ${run.largest} at most.`;
     }
     axes.forEach((axis, k) => { if (order.includes(pair?.[k])) axis.value = pair[k]; });
     said.textContent = "";
