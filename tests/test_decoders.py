@@ -281,7 +281,7 @@ def test_what_is_wrong_with_a_vector_is_said(opened, address):
     page.locator("#decoder-z").fill("[1; −2.5 3e-1]")
     page.locator("#decoder-z").press("Enter")
     assert page.inner_text("#decoder-said") == ""
-    assert page.locator(".decoders-sliders label[data-latent='1'] output").inner_text() == "-2.50"
+    assert page.locator(".decoders-sliders label[data-latent='1'] output").inner_text() == "−2.50"
 
 
 def test_the_plane_is_drawn_and_followed(opened, address, study):
@@ -349,7 +349,7 @@ def test_the_quiz_runs_by_keyboard_to_its_result(opened, address, study):
     said = page.inner_text("#quiz-said")
     assert "in 3 of 20 pairs: an error rate of 15 %" in said
     distance = json.loads((study.runs[1].folder / "result.json").read_text())["metrics"]["frechet"]
-    assert f"Fréchet distance {number_of(distance)}" in said
+    assert f"Fréchet distance is {number_of(distance)}" in said
     row = page.locator("#quiz tbody tr td").all_inner_texts()
     assert row[1:3] == ["3 of 20", "15 %"]
     assert "latents" in row[0]

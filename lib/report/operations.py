@@ -144,7 +144,7 @@ def _passes(layer) -> bool:
 # ---- in 8 bits -----------------------------------------------------------------------------------
 
 
-def packed(operations: list[dict], levels: int, z: np.ndarray) -> tuple[list[dict], np.ndarray, np.ndarray]:
+def packed(operations: list[dict], levels: float, z: np.ndarray) -> tuple[list[dict], np.ndarray, np.ndarray]:
     """Operations with their arrays' sizes in place of the arrays, which follow one another in two flat ones.
 
     Args:
@@ -156,14 +156,14 @@ def packed(operations: list[dict], levels: int, z: np.ndarray) -> tuple[list[dic
         one, "exact", has its weights there too.
     """
     plain, weights, floats, x = [], [np.int8([])], [np.float32([])], np.asarray(z, np.float32)
-    most = max(one["weights"].size for one in operations if "weights" in one)
+    most = max((one["weights"].size for one in operations if "weights" in one), default=0)
     for one, following in zip(operations, [*operations[1:], {}], strict=True):
         after = _computed(one, x)
         plain.append({name: value for name, value in one.items() if not isinstance(value, np.ndarray)})
         if "weights" in one:
             matrix, bias = one["weights"].reshape(-1, one["weights"].shape[-1]), one["bias"]
             plain[-1] |= {"inputs": len(matrix), "outputs": len(bias)}
-            if 20 * matrix.size < most:
+            if 32 * matrix.size < most:
                 plain[-1]["exact"] = True
                 floats += [np.ones(len(bias)), bias, matrix.ravel()]
             else:
@@ -178,7 +178,7 @@ def packed(operations: list[dict], levels: int, z: np.ndarray) -> tuple[list[dic
     return plain, np.concatenate(weights), np.concatenate(floats).astype(np.float32)
 
 
-def _scale(matrix: np.ndarray, after: np.ndarray, following: dict, levels: int) -> np.ndarray:
+def _scale(matrix: np.ndarray, after: np.ndarray, following: dict, levels: float) -> np.ndarray:
     """The step between two weights of each column: the coarser, the less the activation lets through of an error, as of
     a pixel that is nearly always black."""
     finest = np.maximum(np.abs(matrix).max(axis=0), 1e-9) / 127
@@ -187,7 +187,7 @@ def _scale(matrix: np.ndarray, after: np.ndarray, following: dict, levels: int) 
         after = after.reshape(-1, matrix.shape[1])
         slope = (_computed(following, after + 0.01) - _computed(following, after - 0.01)) / 0.02
         through = np.sqrt((slope**2).mean(axis=0))
-        through = np.maximum(through / max(through.max(), 1e-9), 0.03)
+        through = np.maximum(through / max(through.max(), 1e-9), 0.1)
     return np.maximum(127 * finest.max() / (levels * through), finest).astype(np.float32)
 
 
@@ -207,7 +207,7 @@ def _rounded(one: dict, matrix: np.ndarray, scale: np.ndarray, x: np.ndarray) ->
         x, rest = np.column_stack([x, np.ones(len(x), np.float32)]), np.concatenate([rest, bias[None]])
     count, scale = len(matrix) // taps, np.tile(scale, taps)
     together = (x.T @ x / len(x)).astype(float)
-    together[np.diag_indices(len(together))] += 0.01 * np.trace(together) / len(together)
+    together[np.diag_indices(len(together))] += 0.01 * np.trace(together) / len(together) + 1e-9
     shares = np.linalg.cholesky(np.linalg.inv(together)).T.astype(np.float32)
     found = np.zeros((count, rest.shape[1]), np.int8)
     for row in range(count):

@@ -11,7 +11,7 @@ from lib.report.pieces import in_lab, parts, piece, tiles
 from lib.report.records import Record, Records
 from lib.report.words import by_setting, differences
 
-BUDGET = 9.5e6  # characters of all decoders in a page: about 15 MB is as much as a page may have
+BUDGET = 10e6  # characters of all decoders in a page, of which 15 MB are as much as it may have
 SMALL = 32 * 32 * 3  # numbers of an image: decoders of smaller ones come first
 WALK = 12  # pictures of the way from one latent vector to another
 

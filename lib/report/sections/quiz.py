@@ -32,5 +32,5 @@ def _pairs(one: Record, records: Records, real: dict[bytes, str]) -> dict:
         "size": images.shape[1:3],
         "real": list(real).index(images.tobytes()),
         "fake": tiles(one.samples["samples"][:count], count, "")["src"],
-        "distance": f"{records.short(quality)} {number(one.metrics[quality])}" if quality else "",
+        "distance": (records.short(quality), number(one.metrics[quality])) if quality else None,
     }

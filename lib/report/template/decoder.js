@@ -122,7 +122,7 @@ function decoders() {
     all("label", sliders).forEach((label) => {
       const i = Number(label.dataset.latent), input = one("input", label);
       if (document.activeElement !== input || Math.abs(input.value - z[i]) > 0.006) input.value = z[i];
-      one("output", label).textContent = z[i].toFixed(2);
+      one("output", label).textContent = z[i].toFixed(2).replace("-", "−");
     });
     if (document.activeElement !== text) text.value = z.map((value) => value.toFixed(3)).join(", ");
     const [x, y] = axes.map((axis) => Math.max(-REACH, Math.min(REACH, z[axis.value] ?? 0)));
@@ -155,7 +155,7 @@ function decoders() {
     const label = element("label"), input = element("input");
     Object.assign(input, { type: "range", min: -REACH, max: REACH, step: 0.01 });
     label.dataset.latent = i;
-    label.append(element("span", digit(i)), input, element("output"), element("small", `${digits(run.told[i])} ${run.unit}`));
+    label.append(element("span", digit(i)), input, element("output"), element("small", `${run.told[i].toFixed(run.unit === "nats" ? 2 : 1)} ${run.unit}`));
     input.addEventListener("input", () => turned(i, Number(input.value)));
     return label;
   };
