@@ -69,7 +69,6 @@ def test_the_operations_give_keras_images_again(notebook, network):
     difference = np.abs(operations.images(numbers, model.image_shape) - expected)
     assert difference.mean() < 0.5
     assert told["mean"] == pytest.approx(difference.mean(), abs=0.1)
-    assert told["largest"] < 30
     assert not any(one["op"] == "affine" for one in told["operations"]), "batch normalisation is folded"
 
 
