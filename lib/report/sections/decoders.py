@@ -24,13 +24,11 @@ def decoders(records: Records, every: bool = False) -> str:
     if not told:
         return parts().notes(["No run of this study has its networks here, so that the page has none to compute with."])
     shown = _chosen(told, np.inf if every else BUDGET)
-    why = [f"{named(one, records.done)}: {one.decoder['reason']}" for one in firsts if "reason" in one.decoder]
-    texts = [f"No live decoder: {text}." for text in why]
+    without = [(named(one, records.done), one.decoder["reason"]) for one in firsts if "reason" in one.decoder]
+    texts = [f"No live decoder of the {name}: {reason}." for name, reason in without]
     if left := len(told) - len(shown):
-        texts.append(
-            f"The decoders of {left} more settings would make this page too large; "
-            "the command `latent-report report` puts them in with `--assets`."
-        )
+        why = "would make this page too large; latent-report report puts them in with --assets"
+        texts.append(f"The decoders of {left} more setting{'s' * (left > 1)} {why}.")
     chosen = [
         {"name": one.name, "label": named(one, records.done), "content": {} if in_lab() else told[one]} for one in shown
     ]
