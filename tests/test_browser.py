@@ -6,12 +6,10 @@ import re
 import shutil
 
 import nbformat
-import numpy as np
 import pytest
 import synthetic
-from PIL import Image
 
-from lib.report import assets, execution, html, landing, tour
+from lib.report import assets, execution, html, landing
 from lib.report import page as report
 from lib.study import plan
 
@@ -34,25 +32,10 @@ figures:
 
 
 def written(folder, name="out"):
-    """A study of finished synthetic runs, with a tour beside the networks of each."""
+    """A study of finished synthetic runs."""
     (folder / "small.yaml").write_text(STUDY)
     study = plan.read(str(folder / "small.yaml"), out=str(folder / name))
     synthetic.finish(study)
-    for run in study.runs:
-        height, width, channels = 28, 28, 1
-        if run.settings.notebook.endswith("cifar10"):
-            height, width, channels = 32, 32, 3
-        y, x = np.mgrid[: tour.COUNT, : tour.COUNT] / (
-            tour.COUNT - 1
-        )  # the image's left half says z1, its right half z2
-        plane = np.zeros((tour.COUNT**2, height, width, channels), np.uint8)
-        plane[:, :, : width // 2] = (255 * x).reshape(-1, 1, 1, 1)
-        plane[:, :, width // 2 :] = (255 * (1 - y)).reshape(-1, 1, 1, 1)
-        kept = {"walk": plane[: tour.WALK]}
-        if run.settings.notebook.startswith("vae") and run.settings.latent_dim == 2:
-            grid = plane.reshape(tour.COUNT, tour.COUNT, height, width, channels)[::4, ::4]
-            kept |= tour.compressed(plane) | {"plane": grid.reshape(-1, height, width, channels)}
-        np.savez(run.folder / tour.FILE, **kept)
     return study
 
 
@@ -227,30 +210,6 @@ def test_a_film_shows_the_epoch_that_is_chosen(opened, address):
     page.locator(".film button").first.click()  # from the last epoch it starts over
     for epoch in ("epoch 4", "epoch 12"):
         expect(page.locator(".film output").first).to_have_text(epoch, timeout=60_000)
-
-
-def test_the_decoded_image_follows_the_pointer(opened, address, tmp_path):
-    page = opened(address)
-    plane, canvas = page.locator(".plane").first, page.locator(".decoded canvas").first
-    plane.scroll_into_view_if_needed()
-    box = plane.bounding_box()
-
-    def halves(z_1, z_2):
-        edge = 0.5 / 11
-        across, up = (edge + (1 - 2 * edge) * (z + 3) / 6 for z in (z_1, z_2))
-        page.mouse.move(box["x"] + across * box["width"], box["y"] + (1 - up) * box["height"])
-        canvas.screenshot(path=tmp_path / "shot.png")
-        shot = np.asarray(Image.open(tmp_path / "shot.png").convert("L"), float)
-        middle, width = shot.shape[0] // 2, shot.shape[1]
-        return shot[middle, width // 4], shot[middle, 3 * width // 4]
-
-    for z in ((-3, -3), (3, -3), (0, 1.5), (2.1, -0.3)):
-        expected = [255 * (value + 3) / 6 for value in z]
-        assert np.abs(np.subtract(halves(*z), expected)).max() < 6
-    plane.focus()
-    before = page.locator(".decoded output").first.inner_text()
-    page.keyboard.press("ArrowUp")
-    assert page.locator(".decoded output").first.inner_text() != before
 
 
 @pytest.mark.parametrize("width", [390, 1440])

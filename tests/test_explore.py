@@ -11,7 +11,6 @@ from conftest import images
 from lib import figures, widgets
 from lib.backend import keras
 from lib.models import build
-from lib.report import tour
 from lib.scores.drawing import decode
 from lib.training import OneLineAnEpoch, train
 from lib.widgets import controls, live, moves, tables
@@ -168,16 +167,6 @@ def test_the_plane_and_the_sliders_follow_each_other(settings, in_lab):
     assert pictures(move) != before
     moved(sliders, 0.5)
     assert plane.value == [1.5, 0.5]
-
-
-def test_what_a_page_is_told_of_a_plane_gives_it_again():
-    grid = np.linspace(0, 1, 9)
-    plane = (
-        200 * grid[:, None, None, None] * np.linspace(0, 1, 5)[None, :, None, None] * np.ones((1, 1, 4, 1))
-    ).astype(np.uint8)
-    kept = tour.compressed(plane)
-    assert kept["error"] < 1.5
-    np.testing.assert_allclose(tour.restored(kept), plane.reshape(9, -1), atol=4)
 
 
 FOUND = {

@@ -242,7 +242,7 @@ def test_a_number_that_is_not_finite_is_not_recorded(tmp_path, settings):
 def test_commit_replaces_the_old_run_whole(made):
     folder, _ = made
     shutil.copytree(ownership.partial_of(folder), folder)
-    for old in (folder / "tour.npz", folder / "model" / "critic.keras"):
+    for old in (folder / "decoder.npz", folder / "model" / "critic.keras"):
         old.touch()
     states.commit(folder)
     assert sorted(path.name for path in folder.iterdir()) == sorted([*RUN_FILES, "model"])

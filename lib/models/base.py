@@ -104,6 +104,11 @@ class ImageModel:
         """Latents [B, latent_dim] of uint8 images [B, H, W, C]; None for a model that cannot encode."""
         return None
 
+    def kl_per_latent(self, images):
+        """What each latent tells of an image: KL to the prior, nats, the mean over uint8 images [B, H, W, C] ->
+        [latent_dim]; None for a model that does not encode as a distribution."""
+        return None
+
     def numbers(self, dataset, card) -> dict[str, dict]:
         """The model's own numbers, drawn with seeds of their own.
 

@@ -194,6 +194,10 @@ class VAE(ImageModel):
     def encode(self, images):
         return self.encoder(unit_range(images), training=False)[0]
 
+    def kl_per_latent(self, images):
+        each = (ops.reshape(one, (-1, 1)) for one in self.encoder(unit_range(images), training=False))
+        return ops.mean(ops.reshape(kl_to_standard_normal(*each), (-1, self.latent_dim)), axis=0)
+
     # -- numbers
 
     def numbers(self, dataset, card):

@@ -16,14 +16,15 @@ from lib.runs import keys
 from lib.study import kernel, plan
 
 
-def report(study: plan.Study) -> nbformat.NotebookNode:
-    """report.ipynb, executed for a study."""
+def report(study: plan.Study, apart: bool = False) -> nbformat.NotebookNode:
+    """report.ipynb, executed for a study. Args: apart: its heavy images will lie beside the page."""
     default = study.folder in (plan.REPORTS_DIR / study.name, study.path)
     known = study.path == plan.PARAMETERS_DIR / f"{study.name}.yaml"
     parameters = {
         "study": study.name if known else str(study.path),
         "out": "" if default else str(study.folder),
         "overrides": study.overrides,  # the notebook reads the study again
+        "assets": apart,
     }
     return _executed("report", None, parameters)
 

@@ -22,16 +22,17 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 TEMPLATE = Path(__file__).parent / "template"
-STYLES = ("colours.css", "page.css", "report.css", "opening.css", "overview.css")
+STYLES = ("colours.css", "page.css", "report.css", "opening.css", "overview.css", "decoders.css")
 SCRIPTS = (
     "page.js",
     "state.js",
     "study.js",
     "film.js",
-    "plane.js",
     "compare.js",
     "scatter.js",
     "table.js",
+    "decoder.js",
+    "quiz.js",
 )  # the first: of any page
 FIRST = (
     'document.documentElement.className = "js";'  # before anything is drawn: what scripts show or hide does not jump

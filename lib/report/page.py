@@ -15,14 +15,14 @@ import nbformat
 from lib import files
 from lib.errors import UserError
 from lib.notebooks import ROOT
-from lib.report import assets, execution, html, landing, records, tour
+from lib.report import assets, decoders, execution, html, landing, records
 from lib.report.records import Record, Records
 from lib.report.words import by_setting
 from lib.runs import ownership
 from lib.study import plan
 
 HEAVY = 15e6  # bytes of a page
-TOURED = 40  # settings at most: about half a second each
+DECODED = 40  # settings at most: a second or a few each
 
 
 class IncompleteError(UserError):
@@ -36,7 +36,8 @@ def build(study: plan.Study, evidence: Sequence[plan.Study] = (), strict: bool =
 
     Args:
         evidence: the studies on whose runs its claims are tested too.
-        apart: put heavy images into files in assets/, which are loaded when they come into view, not into the page.
+        apart: put heavy images into files in assets/, which are loaded when they come into view, not into the page,
+            and the decoders of all settings into the page: from a folder, its policy lets it read images only.
 
     Raises:
         IncompleteError: `strict`, and some run is not done; the report is built all the same.
@@ -47,8 +48,8 @@ def build(study: plan.Study, evidence: Sequence[plan.Study] = (), strict: bool =
     page, found = study.folder / "index.html", records.collect(study, evidence)
     try:
         _check(found, page)
-        tour.complete([group[0].planned.folder for group in by_setting(found.done)][:TOURED])
-        files.write_all(_contents(found, execution.report(study), page, apart))
+        decoders.complete([group[0].planned.folder for group in by_setting(found.done)][:DECODED])
+        files.write_all(_contents(found, execution.report(study, apart), page, apart))
         if page.parent.parent == plan.REPORTS_DIR:
             files.write_all([(home := page.parent.parent / page.name, landing.landing(home))])
     except OSError as error:

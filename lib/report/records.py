@@ -16,7 +16,7 @@ import pandas as pd
 
 from lib import models, runs
 from lib.notebooks import NOTEBOOKS, ROOT
-from lib.report import claims, tour
+from lib.report import claims, decoders
 from lib.runs import states
 from lib.settings import parameters
 from lib.study import plan
@@ -57,7 +57,7 @@ class Record:
     settings = property(lambda self: self.planned.settings)
     title = property(lambda self: self.description.title)
     absent = property(lambda self: self.result.get("absent", {}) if self.result else {})  # why a number is missing
-    tour = property(lambda self: _tour(self.planned.folder))  # as `tour.make` gives it
+    decoder = property(lambda self: _decoder(self.planned.folder))  # as `decoders.make` gives it
 
     @cached_property
     def description(self) -> models.Description:
@@ -145,8 +145,8 @@ def _samples(folder: Path) -> dict[str, np.ndarray]:
 
 
 @lru_cache(maxsize=4)
-def _tour(folder: Path) -> dict[str, np.ndarray]:
-    return tour.read(folder)
+def _decoder(folder: Path) -> dict[str, Any]:
+    return decoders.read(folder)
 
 
 def _finite(numbers: dict[str, Any]) -> dict[str, float]:

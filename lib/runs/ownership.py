@@ -22,10 +22,10 @@ RUN_FILES = ("result.json", "parameters.yaml", "history.csv", "samples.npz", "lo
 CHECKPOINT, PROGRESS, ERROR, KERNEL_LOG = "checkpoint.npz", "progress.json", "error.txt", "kernel.log"
 MARK, LOCK = "worker.json", ".lock"  # of the process that is at work in a partial folder
 NETWORKS = ("encoder", "decoder", "generator", "discriminator", "critic")
-TOUR = "tour.npz"  # what a report shows of a run beyond what the run kept
+DECODER = "decoder.npz"  # what a report shows of a run's network
 _PARTIAL_FILES = (*RUN_FILES, CHECKPOINT, PROGRESS, ERROR, KERNEL_LOG, MARK, LOCK)
 # of a file that a process was writing when it died, as `files.aside` names it
-_TEMPORARY = re.compile(rf"\.({'|'.join(map(re.escape, (*_PARTIAL_FILES, TOUR)))})-[a-z0-9_]{{8}}")
+_TEMPORARY = re.compile(rf"\.({'|'.join(map(re.escape, (*_PARTIAL_FILES, DECODER)))})-[a-z0-9_]{{8}}")
 EDITED_SECONDS = 60  # papermill goes on writing a notebook after its last cell
 _PAGE = b'content="Latent Report"'
 STUDY_FILES = {  # that a study replaces, and the words by which it knows its own
@@ -130,7 +130,7 @@ def clear(folder: Path, keep: Iterable[str] = (), networks: bool = False) -> Non
         keep: names of files that stay.
         networks: whether these stay too.
     """
-    names = {*_PARTIAL_FILES, TOUR} - {*keep}
+    names = {*_PARTIAL_FILES, DECODER} - {*keep}
     found = [path for path in folder.iterdir() if path.name in names or _TEMPORARY.fullmatch(path.name)]
     if not networks and not (model := folder / "model").is_symlink():
         found += [path for path in model.glob("*.keras") if path.stem in _networks(folder)]

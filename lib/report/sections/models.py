@@ -10,7 +10,6 @@ from lib import figures
 from lib.report.pieces import drawing, frames, parts, piece, referred, tiles
 from lib.report.records import FAMILIES, Record, Records
 from lib.report.sections.cost import layers, total
-from lib.report.sections.planes import plane
 from lib.report.words import (
     about,
     by_setting,
@@ -68,7 +67,7 @@ def _of_notebook(records: Records, group: list[Record]) -> list[dict]:
     note = f"These runs used {listed(one.data for one in group)}." if others else ""
     rest = [_default(records, each) for each in by_setting(one for one in group if one.name not in records.seen)]
     extra = [("Further runs" if chosen else "Runs", rest), _grid(records, done), _growth(records, done)]
-    extra += [_walks(records, done), _inside(records, done)]
+    extra += [_inside(records, done)]
     return [
         _part(3, heading, [], note, title),
         *_headed(records, chosen, 2, prefix, 4),
@@ -155,7 +154,7 @@ def _kind(kind: str, group: list[Record], like: Sequence = ()) -> list[dict]:
     if kind == "latent_map":
         return _latent_map(one, samples) if "latent_map" in samples else []
     if kind == "plane":
-        return plane(one) if "plane" in samples else []
+        return _plane(samples) if "plane" in samples else []
     history, band = _course(group)
     return [{"picture": drawing(figures.training(history, one.description, like, kind == "loss", band=band))}]
 
@@ -168,6 +167,13 @@ def _reconstructions(samples: dict) -> list[dict]:
 def _latent_map(one: Record, samples: dict) -> list[dict]:
     names = ("z1", "z2") if one.settings.latent_dim <= 2 else ("principal component 1", "principal component 2")
     return [{"picture": drawing(figures.latent_map(samples["latent_map"], samples.get("labels"), names), "png")}]
+
+
+def _plane(samples: dict) -> list[dict]:
+    largest = max(samples["plane_ticks"])
+    reach = f"from −{largest:.2g} to {largest:.2g}"
+    alt = f"Images decoded on an 11 by 11 grid, z1 {reach} left to right, z2 {reach} upwards"
+    return [{"picture": tiles(samples["plane"], 11, alt, 330)}]
 
 
 def _course(group: list[Record]) -> tuple[figures.History, figures.History | None]:
@@ -241,20 +247,6 @@ def film(one: Record) -> dict:
     return {"id": f"film-{slug(one.name)}", "name": title_of(one), **shown}
 
 
-def _walks(records: Records, done: list[Record]) -> tuple[str, list]:
-    """Each setting's images on the way from one latent vector to another."""
-    panels = []
-    for one, *_ in by_setting(done):
-        if (images := one.tour.get("walk")) is not None:
-            alt = f"{len(images)} images by {one.name}, from one latent vector to another"
-            panels.append(_panel(records, [one], [{"picture": tiles(images, len(images), alt, 700)}]))
-    caption = (
-        "Even steps between the same two latent vectors, drawn from the prior, on a path that keeps their length "
-        "(spherical interpolation). Smooth changes suggest that the model does more than repeat training images."
-    )
-    return "From one latent vector to another", [_illustration(panels, done, caption, "walks")] if panels else []
-
-
 def _inside(records: Records, done: list[Record]) -> tuple[str, list]:
     """What each encoder's latents represent: reconstructions, a map of test images and, for two latents, the plane."""
     chosen = [one for one, *_ in by_setting(each for each in done if "originals" in each.samples)]
@@ -265,10 +257,4 @@ def _inside(records: Records, done: list[Record]) -> tuple[str, list]:
         "For each run: test images above their reconstructions; where the encoder places test images, coloured by "
         "class (training does not use the classes); and, for two latents, the decoded latent plane."
     )
-    errors = [part["plane"]["error"] for panel in panels for part in panel["parts"] if "plane" in part]
-    if errors:
-        caption += (
-            " The image below a plane is the decoder's mean at the pointer. The page computes it from the principal "
-            f"components of 1,681 decoded images; the mean error is at most {max(errors):.1f} of 255 grey levels."
-        )
     return "Reconstructions and latents", [_illustration(panels, chosen, caption)] if panels else []

@@ -9,7 +9,6 @@ from lib import figures
 from lib.report import claims
 from lib.report.pieces import drawing, in_lab, parts, piece
 from lib.report.records import Record, Records
-from lib.report.sections.planes import planes
 from lib.report.words import by_setting, differing, finished, headlines, listed, slug, title_of, values_of
 from lib.rounding import decimals, number
 
@@ -117,7 +116,6 @@ def data(records: Records) -> str:
         "settings": names,
         "common": common,
         "quantiles": [round(float(stdtrit(n - 1, 0.975)), 4) for n in range(2, max(map(len, groups), default=0) + 1)],
-        "planes": planes(records),
     }
     return parts().data(value)
 

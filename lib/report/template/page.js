@@ -40,7 +40,7 @@ function contents() {
 }
 
 function lightbox() {
-  const pictures = all("main figure .panel img").filter((image) => !image.closest(".film, .plane"));
+  const pictures = all("main figure .panel img").filter((image) => !image.closest(".film"));
   if (!pictures.length) return;
   const box = document.createElement("dialog");
   box.className = "lightbox";
