@@ -20,9 +20,9 @@ import numpy as np
 from lib import data, files
 from lib.errors import UserError, in_one_line
 from lib.notebooks import ROOT
-from lib.ownership import DECODER
 from lib.report import operations
 from lib.runs import read_result
+from lib.runs.ownership import DECODER
 
 LIMIT, WANTED = 0.5, 0.3  # grey levels from Keras on average: at most, and about as many as there should be
 FITTED, COMPARED = 1000, 100  # samples of the prior for which weights are rounded, and which measure the difference
