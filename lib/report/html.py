@@ -25,8 +25,9 @@ TEMPLATE = Path(__file__).parent / "template"
 STYLES = ("colours.css", "page.css", "report.css")
 SCRIPTS = (
     "page.js",
+    "state.js",
     "study.js",
-    "film.js",
+    "gallery.js",
     "plane.js",
     "compare.js",
     "scatter.js",

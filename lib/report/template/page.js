@@ -40,13 +40,12 @@ function contents() {
 }
 
 function lightbox() {
-  const pictures = all("main figure .panel img").filter((image) => !image.closest(".film, .plane"));
+  const pictures = all("main figure .panel img").filter((image) => !image.closest(".plane"));
   if (!pictures.length) return;
   const box = document.createElement("dialog");
   box.className = "lightbox";
   box.setAttribute("aria-label", "Picture at full size");
   const bar = document.createElement("nav"), stage = document.createElement("div"), text = document.createElement("p"), place = document.createElement("span");
-  const image = document.createElement("img");
   const button = (label, act) => {
     const made = document.createElement("button");
     made.type = "button";
@@ -57,11 +56,9 @@ function lightbox() {
   let at = 0;
   const show = (index) => {
     at = (index + pictures.length) % pictures.length;
-    const source = pictures[at];
-    if (!image.isConnected) stage.append(image); // not before it shows something
-    image.src = source.src;
-    image.alt = source.alt;
-    image.className = source.className;
+    const source = pictures[at], image = source.cloneNode(), frame = source.closest(".film-view")?.cloneNode();
+    frame?.append(image);
+    stage.replaceChildren(frame ?? image);
     const caption = one("figcaption", source.closest("figure"))?.textContent.trim() || "";
     const setting = one(".setting", source.closest(".panel"))?.textContent.trim() || "";
     text.textContent = [setting, caption].filter(Boolean).join(" — ");
@@ -89,10 +86,22 @@ function lightbox() {
   });
 }
 
+// What a link leads to may be folded.
+function unfold() {
+  const target = document.getElementById(location.hash.slice(1).split("&")[0]);
+  const folds = [];
+  for (let fold = target?.closest("details"); fold; fold = fold.parentElement.closest("details")) folds.push(fold);
+  if (folds.every((fold) => fold.open)) return;
+  folds.forEach((fold) => { fold.open = true; });
+  target.scrollIntoView();
+}
+
 // Pictures are decoded when they come into view; a printer sees all of them.
 addEventListener("beforeprint", () => all("img[loading]").forEach((image) => { image.loading = "eager"; }));
 addEventListener("beforeprint", () => all("details").forEach((fold) => { fold.open = true; }));
+addEventListener("hashchange", unfold);
 colours();
 contents();
+unfold();
 root.classList.add("ready");
 lightbox();
