@@ -45,7 +45,7 @@ def networks(records: Records) -> str:
     firsts = [group[0] for group in by_setting(records.done)]
     for one in firsts:
         for name, rows in one.result["layers"].items():
-            title = f"{one.settings.notebook_name}: {name}"
+            title = f"{one.title} on {one.data}: {name}"
             found = shown.setdefault(f"{title} {rows}", layers(name, rows) | {"title": title, "runs": {}})
             found["runs"][title_of(one, firsts)] = None
     sizes = sorted(one["total"] for one in shown.values())

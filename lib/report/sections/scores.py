@@ -1,8 +1,9 @@
-"""The tables of results: all settings by notebook, and what the same estimators give for other images of each dataset."""
+"""The tables of results: all settings by notebook, and the same numbers of other images of each dataset."""
 
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
+import numpy as np
 from markupsafe import Markup
 
 from lib.report.claims import QUALITY
@@ -21,7 +22,7 @@ from lib.report.words import (
 )
 from lib.rounding import column, number
 
-REFERENCES = ("real", "blurred", "noisy", "class_removed", "mean_image", "pixel_entropy", "untrained")  # in this order
+REFERENCES = ("real", "blurred", "noisy", "class_removed", "mean_image", "pixel_entropy")  # of a dataset, in this order
 W1_NOTE = (
     "W₁ between so few images is biased: blurred real images can come out closer than other real ones. "
     "Do not rank models by it."
@@ -91,28 +92,34 @@ def _failed(group: list[Record], names: Sequence[str]) -> str:
 
 
 def _references(records: Records, data: str, group: list[Record]) -> Markup:
-    """What the estimators give for other images of a dataset: those numbers that are the same for all of its runs."""
-    found: dict[tuple[str, str], set[float]] = {}
+    """What the estimators give for other images of a dataset."""
+    shared = _shared(group)
+    names = [name for name in dict.fromkeys((*SCORECARD, *records.metrics(group))) if name in shared]
+    kinds = [which for which in REFERENCES if any(which in marks for marks in shared.values())]
+    columns = [column([shared[name].get(which) for which in kinds]) for name in names]
+    rows = [
+        row(which.replace("_", " "), *(Aligned(text.replace("–", "")) for text in texts))
+        for which, *texts in zip(kinds, *columns, strict=True)
+    ]
+    quality = next((name for name in QUALITY if name in shared), "")
+    told = [f"{which} {number(shared[quality][which])}" for which in kinds[:2] if which in shared.get(quality, ())]
+    words = f"{data}, for comparison: the same numbers of real and of damaged images"
+    words += f"; {records.short(quality)} {', '.join(told)}" * bool(told)
+    return fold(words, table(("images", *map(records.label, names)), rows)) if rows else Markup("")
+
+
+def _shared(group: list[Record]) -> dict[str, dict[str, float]]:
+    """By metric, those references that do not depend on the networks: they are the same for all runs."""
+    found: dict[str, dict[str, list[float]]] = {}
     for one in group:
         for name, marks in one.references.items():
             for which, value in marks.items():
-                found.setdefault((which, name), set()).add(float(f"{value:.6g}"))
-    shared = {place: values.pop() for place, values in found.items() if len(values) == 1 and place[0] != "untrained"}
-    names = [name for name in (*SCORECARD, *records.metrics(group)) if any(name == metric for _, metric in shared)]
-    names = list(dict.fromkeys(names))
-    kinds = sorted({which for which, _ in shared}, key=lambda which: (*REFERENCES, which).index(which))
-    columns = [column([shared.get((which, name)) for which in kinds]) for name in names]
-    rows = [
-        row(which.replace("_", " "), *(Aligned(text if text != "–" else "") for text in texts))
-        for which, *texts in zip(kinds, *columns, strict=True)
-    ]
-    seen = {
-        name: [f"{which} {number(shared[place])}" for which in kinds if (place := (which, name)) in shared]
-        for name in names
+                found.setdefault(name, {}).setdefault(which, []).append(value)
+    alike = {
+        name: {which: each[0] for which, each in marks.items() if which in REFERENCES and np.allclose(each, each[0])}
+        for name, marks in found.items()
     }
-    told = "".join(f"; {records.short(name)} {', '.join(seen[name][:2])}" for name in QUALITY if name in seen)
-    summary = f"{data}, for comparison: the same numbers of real and of damaged images{told}"
-    return fold(summary, table(("images", *map(records.label, names)), rows)) if rows else Markup("")
+    return {name: marks for name, marks in alike.items() if marks}
 
 
 def _behind(records: Records) -> list[str]:
