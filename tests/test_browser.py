@@ -162,6 +162,7 @@ def test_the_reader_without_scripts_sees_everything(opened, address, width):
 def seen_frame(view):
     """Which frame of a film is in view, by where its strip of frames begins."""
     strip, window = view.locator("img").bounding_box(), view.bounding_box()
+    assert abs(strip["height"] - window["height"]) < 2
     return round((window["x"] - strip["x"]) / window["width"], 2)
 
 

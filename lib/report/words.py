@@ -49,10 +49,10 @@ def differing(group: list[Record]) -> list[str]:
 
 
 def differences(one: Record, others: Iterable[Record]) -> list[str]:
-    """How a run differs from others of its notebook, apart from latent dimension, width and seed: ['conv network']."""
-    group = [other for other in others if other.settings.notebook == one.settings.notebook]
-    names = [name for name in differing(group) if name not in ("latent_dim", "width", "seed")]
-    return [phrase(name, getattr(one.settings, name)) for name in names]
+    """How a run differs from others of its notebook, apart from data, latents, width and seed: ['conv network']."""
+    group = [other.settings for other in others if other.settings.notebook == one.settings.notebook]
+    own = one.settings.model_dump(exclude={"latent_dim", "width", "seed", "dataset", "output_dir"})
+    return [phrase(name, value) for name, value in own.items() if any(getattr(it, name) != value for it in group)]
 
 
 def grids(done: Iterable[Record]) -> list[dict[tuple[int, int], list[Record]]]:

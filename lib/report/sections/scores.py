@@ -18,6 +18,7 @@ from lib.report.words import (
     listed,
     missing,
     setting_of,
+    title_of,
     values_of,
 )
 from lib.rounding import column, number
@@ -54,12 +55,13 @@ def _scores(records: Records, group: list[Record]) -> Markup:
     """A row for each setting, with the mean and deviation of each number over its seeds."""
     groups, done = by_setting(group), finished(group)
     several, firsts = any(len(each) > 1 for each in groups), [each[0] for each in groups]
+    named = title_of if len({one.data for one in group}) > 1 else setting_of
     main = headlines(done) if done else []
     names = [*main, *(name for name in records.metrics(group) if name not in main)]
     columns, rows = spreads(records.rows(group), names), []
     for place, each in enumerate(groups):
         numbers = [texts[place] for texts, _ in columns.values()] if finished(each) else [each[0].state]
-        name = setting_of(each[0], firsts)
+        name = named(each[0], firsts)
         first = _by_seed(name, each) if several else {"text": name, "href": each[0].page}
         rows.append(row(first, *numbers, kind="" if finished(each) else "missing"))
     told = [f"{records.short(name)} {_range(by_setting(done), name)}" for name in main]

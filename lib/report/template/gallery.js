@@ -22,9 +22,9 @@ function epochs(bar) {
   const slider = one("input", bar), play = one("button", bar), every = epochsOf(bar), last = every.length - 1;
   let timer = 0;
   const go = (index) => { state.set("epoch", index === last ? "" : every[index]); showEpoch(); };
-  const stop = () => { clearInterval(timer); timer = 0; play.textContent = "▶"; };
+  const stop = () => { clearInterval(timer); timer = 0; if (play) play.textContent = "▶"; };
   slider.addEventListener("input", () => { stop(); go(Number(slider.value)); });
-  play.addEventListener("click", () => {
+  play?.addEventListener("click", () => {
     if (timer) return stop();
     if (Number(slider.value) === last) go(0);
     play.textContent = "❚❚";

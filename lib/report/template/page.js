@@ -40,8 +40,15 @@ function contents() {
 }
 
 function lightbox() {
-  const pictures = all("main figure .panel img").filter((image) => !image.closest(".plane"));
-  if (!pictures.length) return;
+  const found = all("main figure .panel img").filter((image) => !image.closest(".plane"));
+  if (!found.length) return;
+  found.forEach((picture) => {
+    const opener = document.createElement("button");
+    opener.type = "button";
+    opener.className = "zoom";
+    picture.replaceWith(opener);
+    opener.append(picture);
+  });
   const box = document.createElement("dialog");
   box.className = "lightbox";
   box.setAttribute("aria-label", "Picture at full size");
@@ -53,15 +60,14 @@ function lightbox() {
     made.addEventListener("click", act);
     return made;
   };
-  let at = 0;
+  let at = 0, pictures = [];
   const show = (index) => {
     at = (index + pictures.length) % pictures.length;
     const source = pictures[at], image = source.cloneNode(), frame = source.closest(".film-view")?.cloneNode();
     frame?.append(image);
     stage.replaceChildren(frame ?? image);
-    const caption = one("figcaption", source.closest("figure"))?.textContent.trim() || "";
-    const setting = one(".setting", source.closest(".panel"))?.textContent.trim() || "";
-    text.textContent = [setting, caption].filter(Boolean).join(" — ");
+    const words = [[".panel", ".setting"], ["figure", "figcaption"]].map(([around, name]) => source.closest(around)?.querySelector(name)?.textContent.trim());
+    text.textContent = words.filter(Boolean).join(" — ");
     place.textContent = `${at + 1} of ${pictures.length} · ← → for the others, Esc closes`;
   };
   // At once, not on the later "close" event: by then the reader may have moved the focus on.
@@ -76,13 +82,12 @@ function lightbox() {
   });
   stage.addEventListener("click", (event) => { if (event.target === stage) close(); });
   document.body.append(box);
-  pictures.forEach((picture, index) => {
-    const opener = document.createElement("button");
-    opener.type = "button";
-    opener.className = "zoom";
-    picture.replaceWith(opener);
-    opener.append(picture);
-    opener.addEventListener("click", () => { show(index); box.showModal(); });
+  one("main").addEventListener("click", (event) => { // here, because copies of pictures open too
+    const opener = event.target.closest(".zoom");
+    if (!opener) return;
+    pictures = all("main .zoom img").filter((picture) => picture.getClientRects().length);
+    show(pictures.indexOf(one("img", opener)));
+    box.showModal();
   });
 }
 
