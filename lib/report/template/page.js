@@ -25,7 +25,8 @@ function contents() {
   let shown = null, waiting = false;
   const follow = () => {
     waiting = false;
-    const passed = headings.filter((heading) => heading.getBoundingClientRect().top < innerHeight / 3);
+    const atEnd = scrollY + innerHeight > root.scrollHeight - 2, line = atEnd ? innerHeight : innerHeight / 3;
+    const passed = headings.filter((heading) => heading.getClientRects().length && heading.getBoundingClientRect().top < line);
     const link = links.get((passed.at(-1) || headings[0])?.id);
     if (!link || link === shown) return;
     shown?.removeAttribute("aria-current");
@@ -40,7 +41,7 @@ function contents() {
 }
 
 function lightbox() {
-  const found = all("main figure .panel img").filter((image) => !image.closest(".plane"));
+  const found = all("main figure .panel img");
   if (!found.length) return;
   found.forEach((picture) => {
     const opener = document.createElement("button");
