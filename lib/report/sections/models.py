@@ -125,7 +125,7 @@ def _figure(records: Records, one) -> dict:
 def _default(records: Records, group: list[Record]) -> dict:
     """The figure of a setting that the study's own figures do not show."""
     panels = _panels(records, [group], ("curve", "gallery"))
-    return _arranged(panels, ("default",)) | {"caption": [], "about": about(group)}
+    return _arranged(panels, ("default",)) | {"caption": [], "about": ""}
 
 
 def _arranged(panels: list[dict], kinds: Sequence[str]) -> dict:
@@ -183,8 +183,6 @@ def _kind(kind: str, group: list[Record], like: Sequence = (), again: bool = Fal
         return _reconstructions(samples) if "originals" in samples else []
     if kind == "latent_map":
         return _latent_map(one, samples) if "latent_map" in samples else []
-    if kind == "plane":
-        return _plane(one, samples) if "plane" in samples else []
     history, band = _course(group)
     drawn = figures.training(history, one.description, like, kind == "loss", band=band, compact=True)
     return [{"picture": drawing(drawn)}]
@@ -204,12 +202,6 @@ def _gallery(one: Record, again: bool = False) -> dict:
     alt = f"36 images by {title_of(one)}, from the same latent vectors, after {listed(epochs)} epochs"
     shown = {"id": f"film-{slug(one.name)}", "epochs": epochs, "again": again}
     return {"film": shown | {"picture": frames(grids[-1:] if again else grids, alt)}}
-
-
-def _plane(one: Record, samples: dict) -> list[dict]:
-    side = f"from −{(reach := max(samples['plane_ticks'])):g} to {reach:g}"
-    alt = f"Images decoded by {title_of(one)}, on an 11 by 11 grid, z1 {side} left to right, z2 {side} upwards"
-    return [{"picture": tiles(samples["plane"], 11, alt, 330)}]
 
 
 def _reconstructions(samples: dict) -> list[dict]:
@@ -255,7 +247,7 @@ def _grid(records: Records, done: list[Record]) -> tuple[str, list]:
     for cells in grids(done):
         group = [one for cell in cells.values() for one in cell]
         maps = [{"picture": heat_map(cells, name, records.label(name))} for name in headlines(group)]
-        panel = _panel(records, group, maps) | {"setting": "Latent dimension by width"}
+        panel = _panel(records, group, maps) | {"setting": ""}
         seeds = max(len(cell) for cell in cells.values())
         caption = "Each cell is a setting" + f": mean ± standard deviation of up to {seeds} seeds" * (seeds > 1)
         shown.append(_illustration([panel], group, f"{caption}. Blue is low, yellow is high. {classifier(group)}"))
