@@ -407,10 +407,6 @@ def test_a_full_grid_gets_heat_maps(made):
     assert [alt.partition(" over")[0] for alt in alts] == [f"Heat map of {title}" for title in titles]
     best = max(found.done, key=lambda entry: entry.metrics["frechet"])
     assert re.search(rf"to {best.metrics['frechet']:.1f}\d* at latent_dim {best.settings.latent_dim}, width", alts[2])
-    assert (
-        "recognises 99.2 %"
-        in sections.model(found, "GAN")[sections.model(found, "GAN").index("Latent dimension by width") :]
-    )
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def published(records: Records) -> str:
     note = "Our number is the mean over all seeds."
     note += f" {left_out} more published numbers have no comparable run in this study." * bool(left_out)
     words = Counter(one.word for one in found if one.values)
-    said = listed(f"{count} “{word}”" for word, count in words.most_common())
+    said = listed(f"{word} ({count})" for word, count in words.most_common())
     return fold(f"{len(rows)} published numbers beside ours: {said}", table(HEAD, rows, "", note))
 
 

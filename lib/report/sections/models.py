@@ -13,7 +13,6 @@ from lib.report.sections.cost import layers
 from lib.report.words import (
     about,
     by_setting,
-    classifier,
     finished,
     grids,
     headlines,
@@ -250,7 +249,7 @@ def _grid(records: Records, done: list[Record]) -> tuple[str, list]:
         panel = _panel(records, group, maps) | {"setting": ""}
         seeds = max(len(cell) for cell in cells.values())
         caption = "Each cell is a setting" + f": mean ± standard deviation of up to {seeds} seeds" * (seeds > 1)
-        shown.append(_illustration([panel], group, f"{caption}. Blue is low, yellow is high. {classifier(group)}"))
+        shown.append(_illustration([panel], group, f"{caption}. Blue is low, yellow is high."))
     return "Latent dimension by width", shown
 
 
