@@ -31,9 +31,9 @@ figures:
 """
 
 
-def written(folder, name="out"):
+def written(folder, name="out", figures=""):
     """A study of finished synthetic runs."""
-    (folder / "small.yaml").write_text(STUDY)
+    (folder / "small.yaml").write_text(STUDY + figures)
     study = plan.read(str(folder / "small.yaml"), out=str(folder / name))
     synthetic.finish(study)
     return study
@@ -43,7 +43,8 @@ def written(folder, name="out"):
 def _no_self_test():
     """The estimators' self-test takes a minute and has a page of its own kind only in its numbers."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(execution, "self_test", nbformat.v4.new_notebook)
+        cells = [nbformat.v4.new_markdown_cell("# Can the numbers be trusted?")]
+        patched.setattr(execution, "self_test", lambda: nbformat.v4.new_notebook(cells=cells))
         yield
 
 
@@ -72,7 +73,7 @@ def opened(browser):
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
-        pages.append((page, complaints, requests, (address, *allowed)))
+        pages.append((page, complaints, requests, (address.partition("#")[0], *allowed)))
         page.goto(address)
         return page
 
@@ -131,14 +132,78 @@ def test_the_policy_stops_a_script_that_is_not_the_pages_own(browser, study):
 def test_the_reader_without_scripts_sees_everything(opened, address, width):
     page = opened(address, width, java_script_enabled=False)
     assert page.locator("figure[id^=fig-]").count() == 3
+    for summary in page.locator("main details summary").all():
+        summary.click()
     for image in page.locator("main img").all():
         assert image.is_visible()
         assert image.get_attribute("alt")
     assert page.locator("#runs-table tbody tr").count() == 5
     assert not page.locator("#theme").is_visible()
-    assert not page.locator(".film input").first.is_visible()
-    assert page.locator(".film .ticks").first.inner_text().split("\n") == ["epoch 1", "epoch 4", "epoch 12"]
+    assert not page.locator(".epochs").first.is_visible()
     assert page.locator("nav.contents a").first.is_visible()
+
+
+def seen_frame(view):
+    """Which frame of a film is in view, by where its strip of frames begins."""
+    strip, window = view.locator("img").bounding_box(), view.bounding_box()
+    assert abs(strip["height"] - window["height"]) < 2
+    return round((window["x"] - strip["x"]) / window["width"], 2)
+
+
+def test_without_scripts_and_in_print_the_last_epoch_is_seen(opened, address):
+    still = opened(address, java_script_enabled=False)
+    views = still.locator(".parts .film-view")
+    assert views.count() == 5
+    assert [seen_frame(view) for view in views.all()] == [2, 2, 2, 2, 2]
+    printed = opened(f"{address}#epoch=1")
+    assert {seen_frame(view) for view in printed.locator(".parts .film-view").all()} == {0}
+    printed.emulate_media(media="print")
+    assert {seen_frame(view) for view in printed.locator(".parts .film-view").all()} == {2}
+
+
+def test_one_slider_moves_all_galleries_and_the_address_keeps_the_epoch(opened, address):
+    page = opened(address)
+    bars, views = page.locator(".epochs"), page.locator(".parts .film-view")
+    assert bars.count() == 3  # one for each model and dataset
+    for index, epoch in enumerate(("1", "4", "12")):
+        bars.nth(1).locator("input").fill(str(index))
+        assert bars.locator("output").all_inner_texts() == [epoch] * 3
+        assert {seen_frame(view) for view in views.all()} == {index}
+        assert ("epoch=" in page.url) == (epoch != "12")  # the last one is what a page begins with
+    bars.nth(0).locator("input").fill("1")
+    again = opened(page.url)
+    assert again.locator(".epochs output").all_inner_texts() == ["4"] * 3
+    assert {seen_frame(view) for view in again.locator(".parts .film-view").all()} == {1}
+    between = opened(f"{address}#fig-2&epoch=11")  # no gallery has it: the nearest before
+    assert between.locator(".epochs output").all_inner_texts() == ["4"] * 3
+
+
+def test_a_film_in_two_figures_is_in_the_page_once(opened, tmp_path):
+    twice = "runs: [{gan_mnist: {latent_dim: 2}}, {gan_mnist: {latent_dim: 3}}]"
+    study = written(tmp_path, figures=f"  - {{number: 4, kind: [gallery], {twice}}}\n")
+    report.build(study)
+    text = (study.folder / "index.html").read_text(encoding="utf-8")
+    assert text.count('id="film-gan-mnist-latent-dim2-width8-seed0"') == 1
+    page = opened((study.folder / "index.html").as_uri() + "#epoch=4")
+    first, second = (page.locator(f"#fig-{number} .film-view").first for number in (2, 4))
+    assert second.locator("img").get_attribute("src") == first.locator("img").get_attribute("src")
+    assert seen_frame(first) == seen_frame(second) == 1
+    still = opened((study.folder / "index.html").as_uri(), java_script_enabled=False)
+    assert still.locator("#fig-4 img").first.get_attribute("src") != first.locator("img").get_attribute("src")
+    assert seen_frame(still.locator("#fig-4 .film-view").first) == 0  # its only frame is the last one
+
+
+def test_folded_tables_print_open_and_open_for_a_link(opened, address):
+    page = opened(address)
+    tables = page.locator("main details.fold table")
+    assert tables.count() > 6
+    assert not any(table.is_visible() for table in tables.all())
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert all(table.is_visible() for table in tables.all())
+    linked = opened(f"{address}#how-to-read-the-figures-and-numbers")
+    assert linked.locator("text=The Fréchet distance compares").is_visible()
+    linked.locator("a", has_text="what they mean").click()
+    assert linked.locator("text=The Fréchet distance compares").is_visible()
 
 
 def test_contents_follow_the_reader_and_fold_on_a_phone(opened, address):
@@ -179,17 +244,18 @@ def test_keyboard_only(opened, address):
     page.keyboard.press("Escape")
     assert not box.is_visible()
     assert page.evaluate("document.activeElement.closest('figure').id") == "fig-2"
-    slider = page.locator(".film input").first
+    slider = page.locator(".epochs input").first
     slider.focus()
-    page.keyboard.press("ArrowLeft")
-    assert page.locator(".film output").first.inner_text() == "epoch 4"
+    for key, epoch in (("ArrowLeft", "4"), ("Home", "1"), ("ArrowRight", "4"), ("End", "12")):
+        page.keyboard.press(key)
+        assert page.locator(".epochs output").first.inner_text() == epoch
 
 
 def test_a_closed_picture_does_not_take_the_focus_back(opened, address):
     stayed = """async () => {
       document.querySelector(".zoom").click();
       [...document.querySelectorAll(".lightbox button")].at(-1).click();
-      const slider = document.querySelector(".film input");
+      const slider = document.querySelector(".epochs input");
       slider.focus();
       await new Promise((resolve) => setTimeout(resolve, 500));
       return document.activeElement === slider && !document.querySelector(".lightbox").open;
@@ -197,19 +263,20 @@ def test_a_closed_picture_does_not_take_the_focus_back(opened, address):
     assert opened(address).evaluate(stayed)
 
 
-def test_a_film_shows_the_epoch_that_is_chosen(opened, address):
+def test_a_film_shows_the_epoch_that_is_chosen_and_plays(opened, address):
     from playwright.sync_api import expect
 
     page = opened(address)
-    view = page.locator(".film-view").first
-    seen = []
+    view, seen = page.locator(".film-view").first, []
     for epoch in range(3):
-        page.locator(".film input").first.fill(str(epoch))
+        page.locator(".epochs input").first.fill(str(epoch))
         seen.append(view.screenshot())
     assert len(set(seen)) == 3
-    page.locator(".film button").first.click()  # from the last epoch it starts over
-    for epoch in ("epoch 4", "epoch 12"):
-        expect(page.locator(".film output").first).to_have_text(epoch, timeout=60_000)
+    page.locator(".epochs button").first.click()  # from the last epoch it starts over
+    for epoch in ("4", "12"):
+        expect(page.locator(".epochs output").first).to_have_text(epoch, timeout=60_000)
+    page.locator(".film .zoom").first.click()  # and at full size the same frame is seen
+    assert seen_frame(page.locator(".lightbox .film-view")) == 2
 
 
 @pytest.mark.parametrize("width", [390, 1440])
@@ -268,7 +335,7 @@ def test_printed_on_a4_no_picture_is_cut(opened, address, tmp_path):
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     sizes = page.evaluate(
         "[...document.querySelectorAll('main img')].filter(image => !image.closest('.needs-script'))"
-        ".map(image => [image.getBoundingClientRect(), image.alt])"
+        ".map(image => [(image.closest('.film-view') ?? image).getBoundingClientRect(), image.alt])"
         ".map(([box, alt]) => [box.left, box.right, box.height, alt])"
     )
     for left, right, height, alt in sizes:

@@ -84,6 +84,19 @@ def test_what_any_report_writes_here_is_ignored():
         assert subprocess.run(words, cwd=plan.REPORTS_DIR.parent).returncode in (0, 128), name  # 128: not a clone
 
 
+@pytest.mark.parametrize(("width", "most"), [(1440, 20_000), (390, 35_000)])
+def test_a_reader_of_ten_minutes_gets_to_its_end(browser, width, most):
+    shown = browser.new_page(viewport={"width": width, "height": 900})
+    shown.goto((FOLDER / "index.html").as_uri())
+    figures = shown.locator("figure[id^=fig-]")
+    assert figures.count() == 17
+    assert all(figure.is_visible() for figure in figures.all())
+    tall = [figure.get_attribute("id") for figure in figures.all() if figure.bounding_box()["height"] > 450]
+    assert width < 1440 or not tall
+    assert shown.evaluate("document.documentElement.scrollHeight") <= most
+    shown.close()
+
+
 def test_it_is_small_enough_to_clone():
     mib = 2**20
     for name in ("homework", "architectures"):

@@ -157,25 +157,42 @@ def test_ids_are_unique_and_links_lead_somewhere(study, page):
         assert address[1:] in ids if address.startswith("#") else (study.folder / address).is_file()
 
 
-def test_results_csv_equals_the_table(study, page):
-    shown: dict[str, list[str]] = {}
-    for row in Tags(page).rows:
-        shown.setdefault(row[0] if row else "", []).extend(row)
+def folded(markup):
+    """The rows of what stands folded in a page, by its summary."""
+    found = re.findall(r'<details class="fold"><summary>(.*?)</summary>(.*?)</details>', markup, flags=re.DOTALL)
+    return {html.unescape(summary): Tags(inside).rows for summary, inside in found}
+
+
+def is_rounded(text, value):
+    """Whether a text is a value, rounded to the text's own decimals."""
+    plain = text.replace(",", "").replace("−", "-")
+    return abs(float(plain) - value) <= 0.5001 * 10.0 ** -len(plain.partition(".")[2])
+
+
+def test_every_number_of_the_results_is_that_of_the_records_and_of_results_csv(study, page):
+    found, tables, seen = records.collect(study), folded(page), 0
     with (study.folder / "results.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["run"] for row in rows] == [run.name for run in study.runs]
-    for row in rows:
-        cells = shown[row["run"]]
-        if row["state"] != "done":
-            assert "failed" in cells
-            continue
-        for name in ("sharpness", "frechet", "precision", "images_seen", "images_per_second"):
-            value = float(row[name])
-            assert ({f"{value:.{places}f}" for places in range(5)} | {f"{value:,.0f}"}) & {*cells}
-        assert row["scorecard_classifier_accuracy"] == "0.992"
-        assert row["latent_dim"] in cells
-        assert row["dtype_policy"] == "float32"
-        assert row["dataset_canonical"] == "False"
+        lines = {row["run"]: row for row in csv.DictReader(file)}
+    assert [*lines] == [run.name for run in study.runs]
+    for group in found.by_notebook.values():
+        (rows,) = [rows for title, rows in tables.items() if title.startswith(f"{group[0].title} on {group[0].data}: ")]
+        metrics = {found.label(name): name for name in found.metrics(group)}
+        assert rows[0][0] == "setting"
+        assert {*rows[0][1:]} == {*metrics}
+        for one, row in zip(group, rows[1:], strict=True):
+            assert row[0] == words.setting_of(one, found.runs)
+            if not one.result:
+                assert row[1] == "failed"
+                continue
+            result = json.loads((one.planned.folder / "result.json").read_text())["metrics"]
+            for label, text in zip(rows[0][1:], row[1:], strict=True):
+                assert is_rounded(text, result[metrics[label]]), (one.name, label)
+                assert float(lines[one.name][metrics[label]]) == result[metrics[label]]
+                seen += 1
+            assert lines[one.name]["scorecard_classifier_accuracy"] == "0.992"
+            assert lines[one.name]["dtype_policy"] == "float32"
+            assert lines[one.name]["dataset_canonical"] == "False"
+    assert seen > 50
 
 
 def test_results_csv_has_a_column_for_each_reference_beside_its_metric(made):
@@ -318,9 +335,9 @@ SEEDS = "[{seed: [0, 1, 2]}]"
 def test_seeds_share_a_panel_and_unknown_metrics_are_shown(made):
     figure = "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {}}]}]"
     found = made(SEEDS, figure, sharpness=lambda number: 0.5 + number / 10, new_score=0.125)
-    assert "sharpness (real = 1) 0.600 ± 0.100" in sections.model(found, "GAN")
+    assert "sharpness 0.600 ± 0.100" in sections.model(found, "GAN")
     assert "mean ± standard deviation of 3 seeds · images: seed 0" in sections.model(found, "GAN")
-    assert sections.model(found, "GAN").count('<div class="panel">') == 4  # and each seed's over the epochs
+    assert sections.model(found, "GAN").count('<div class="panel">') == 3  # and the galleries of two more seeds
     assert "new score" in sections.results(found)
     assert "0.125 ± 0.000" in sections.results(found)
 
@@ -329,34 +346,44 @@ def test_seeds_are_one_row_with_a_link_each(made):
     missing = "gan_mnist-latent_dim3-width8-seed1-beta_10.3"
     found = made("[{seed: [0, 1, 2]}, {latent_dim: 3, beta_1: 0.3, seed: [0, 1]}]", leave_out=[missing])
     tables = Tags(sections.results(found))
-    rows = [row for row in tables.rows if row[0] == "3 seeds: 0 1 2"]
-    assert len(rows) == 2  # the model's own numbers, and the scorecard
+    (row,) = [row for row in tables.rows if row[0] == "100 latents, width 8, beta 1 0.5; 3 seeds: 0 1 2"]
     metrics = [found.runs[number].metrics for number in range(3)]
     for metric in ("jsd_fresh", "frechet", "ndb"):
         values = [each[metric] for each in metrics]
-        assert any(rounding.spread(values, places) in rows[0] + rows[1] for places in range(5))
-    assert all("±" in cell for row in rows for cell in row[3:])
+        assert any(rounding.spread(values, places) in row for places in range(5))
+    assert all("±" in cell for cell in row[1:])
     links = [attrs["href"] for tag, attrs in tables.tags if tag == "a"]
     assert [f"notebooks/{entry.name}.html" in links for entry in found.runs] == [True, True, True, True, False]
-    assert [row[0] for row in tables.rows].count("beta_10.3 1 of 2 seeds: 0 1 (missing)") == 2
+    assert "3 latents, width 8, beta 1 0.3; 1 of 2 seeds: 0 1 (missing)" in [row[0] for row in tables.rows]
 
 
-def test_images_over_the_epochs_stand_under_their_own_seed(made):
-    found = made(SEEDS)
+def test_every_run_has_one_film_whatever_figures_show(made):
+    figure = "figures: [{number: 1, kind: gallery, runs: [{gan_mnist: {latent_dim: 2}}]}]"
+    found = made("[{latent_dim: [2, 3], seed: [0, 1]}]", figure)
+    markup = sections.model(found, "GAN")
+    films = re.findall(r'id="film-gan-mnist-latent-dim(\d)-width8-seed(\d)"', markup)
+    assert films == [("2", "0"), ("3", "0"), ("2", "1"), ("3", "1")]  # a figure, further runs, and folded seeds
+    assert "<summary>The galleries of 2 more runs</summary>" in markup
+    assert "<b>3 latents, width 8, seed 1</b>" in markup
+
+
+def test_a_run_that_kept_one_grid_has_a_plain_gallery(made):
+    found = made("[{}]")
     path = found.runs[0].planned.folder / "samples.npz"
     with np.load(path) as arrays:
         kept = dict(arrays)
-    np.savez(path, **kept | {"grids": kept["grids"][:1], "grid_epochs": kept["grid_epochs"][:1]})  # of one epoch
+    np.savez(path, **kept | {"grids": kept["grids"][:1], "grid_epochs": kept["grid_epochs"][:1]})
     records._samples.cache_clear()
     markup = sections.model(records.of(str(found.study.path), str(found.study.folder)), "GAN")
-    films = re.findall(r'<span>([^<]*)</span></p>\s*<div class="film" id="film-[^"]*seed(\d)"', markup)
-    assert films == [("digits, seed 1", "1"), ("digits, seed 2", "2")]
+    assert 'class="film"' not in markup
+    assert 'class="epochs' not in markup
+    assert "36 images by GAN on digits, 100 latents, width 8" in markup
 
 
 def test_a_curve_of_several_seeds_is_their_mean_with_a_band(made, monkeypatch):
     drawn = []
     monkeypatch.setattr(sections.models, "drawing", lambda *_: pieces.picture(b"", "png", (1, 1), "not drawn"))
-    monkeypatch.setattr(figures, "training", lambda history, *_, band=None: drawn.append((history, band)))
+    monkeypatch.setattr(figures, "training", lambda history, *_, band=None, **__: drawn.append((history, band)))
     found = made("[{seed: [0, 1, 2]}, {latent_dim: 3}]")
     sections.model(found, "GAN")
     (history, band), (alone, none) = drawn
@@ -381,10 +408,6 @@ def test_a_full_grid_gets_heat_maps(made):
     assert [alt.partition(" over")[0] for alt in alts] == [f"Heat map of {title}" for title in titles]
     best = max(found.done, key=lambda entry: entry.metrics["frechet"])
     assert re.search(rf"to {best.metrics['frechet']:.1f}\d* at latent_dim {best.settings.latent_dim}, width", alts[2])
-    assert (
-        "recognises 99.2 %"
-        in sections.model(found, "GAN")[sections.model(found, "GAN").index("Latent dimension by width") :]
-    )
 
 
 @pytest.mark.parametrize(
@@ -413,14 +436,14 @@ def test_the_budget_adds_up(made):
         row[0]: row
         for row in Tags(sections.budget(made("[{latent_dim: 2}, {latent_dim: 3}]", notebook="wgan_mnist"))).rows
     }
-    row = rows["wgan_mnist-latent_dim2-width8-seed0"]
+    row = rows["WGAN on digits, 2 latents, width 8"]
     assert row[1:6] == ["12,560", "100", "500", "64,700", "12.0"]
     assert len(rows) == 3
 
 
 def test_the_budget_has_one_row_for_all_seeds(made):
     _, row = Tags(sections.budget(made(SEEDS))).rows
-    assert re.fullmatch(r"gan_mnist-latent_dim\d+-width8", row[0])
+    assert row[0] == "GAN on digits, 100 latents, width 8"
     assert row[2:5] == ["100", "100", "64,700"]  # a count, the same for all
     assert "±" in row[6]
 
@@ -428,7 +451,7 @@ def test_the_budget_has_one_row_for_all_seeds(made):
 def test_the_classifiers_accuracy_stands_with_its_numbers(made):
     found = made("[{}]", canonical=True)
     assert "partly based on" not in sections.verdicts(found)
-    for piece in (sections.results(found), sections.verdicts(found), sections.published(found)):
+    for piece in (sections.results(found), sections.verdicts(found)):
         assert "recognises 99.2 % of 10,000 test images of MNIST correctly" in piece
 
 
@@ -439,12 +462,22 @@ def test_without_labels_there_is_no_classifier(made):
     assert "Fréchet, pixels" in sections.results(found)
 
 
-def test_references_stand_with_their_metrics_in_a_fixed_order(made):
-    found = made("[{}]", notebook="wgan_mnist")
-    names = [row[0] for row in Tags(sections.results(found)).rows if row[0].startswith("reference")]
-    kinds = ["real", "blurred", "real", "blurred", "noisy", "class removed", "mean image", "untrained"]
-    assert names == [f"reference: {kind}" for kind in kinds]
-    assert "Do not rank models by it" in sections.results(found)
+def test_references_stand_once_for_each_dataset_without_those_that_depend_on_networks(made):
+    found = made("[{latent_dim: [2, 3]}]", notebook="wgan_mnist")
+    for number, one in enumerate(found.runs):
+        path = one.planned.folder / "result.json"
+        result = json.loads(path.read_text())
+        result["references"]["emd_test"] = {"real": 0.1 * number}  # by the run's own critic
+        result["references"]["ndb"]["blurred"] += number
+        path.write_text(json.dumps(result))
+    said = sections.results(records.of(str(found.study.path), str(found.study.folder)))
+    ((title, rows),) = [one for one in folded(said).items() if "for comparison" in one[0]]
+    assert title.endswith("Fréchet distance real 0.600, blurred 14.0")
+    assert [row[0] for row in rows] == ["images", "real", "blurred", "noisy", "class removed", "mean image"]
+    ndb = rows[0].index("NDB (bins)")
+    assert [row[ndb] for row in rows[1:]] == ["5", "", "48", "13", "99"]
+    assert "EMD, test" not in rows[0]
+    assert "Do not rank models by it" in said
 
 
 def test_images_stored_with_loss_are_named_wherever_their_numbers_stand(made, monkeypatch):
@@ -513,7 +546,7 @@ def test_a_page_asks_what_the_settings_do_that_vary(made):
     assert "<strong>With network conv instead of mlp:</strong> images closer to real ones" in said
     assert all(f"<span>network {network}</span>" in said for network in ("mlp", "conv"))
     for network in ("mlp", "conv"):
-        assert f"<b>latent_dim 100 · width 8 · network {network}</b>" in sections.model(found, "GAN")
+        assert f"<b>100 latents, width 8, {network} network</b>" in sections.model(found, "GAN")
     assert "What do latent dimension and width do?" in sections.answer(
         made("[{latent_dim: [2, 3]}, {latent_dim: 2, width: 9}]")
     )
@@ -590,10 +623,10 @@ def test_a_number_that_a_run_cannot_have_is_a_dash_with_a_reason(made):
     path.write_text(json.dumps(result))
     found = records.of(str(found.study.path), str(found.study.folder))
     said = sections.results(found)
-    assert f"No precision and recall for {found.runs[1].name}: {reason}." in said
-    rows = {row[0]: row for row in Tags(said).rows if "frechet" not in row}
-    assert rows[found.runs[1].name].count("–") == 2
-    assert "–" not in rows[found.runs[0].name]
+    assert f"No precision and recall for 3 latents, width 8: {reason}." in said
+    rows = {row[0]: row for row in Tags(said).rows}
+    assert rows["3 latents, width 8"].count("–") == 2
+    assert "–" not in rows["2 latents, width 8"]
     assert len(found.verdicts) == 14
     rows = list(csv.DictReader(io.StringIO(found.csv)))
     assert (rows[1]["recall"], rows[1]["precision_real"]) == ("", "")
@@ -662,7 +695,7 @@ def test_runs_whose_curve_is_missing_or_constant_are_shown(made, history):
 
 def test_numbers_that_say_less_than_they_seem_to_are_named(made):
     said = sections.results(made("[{latent_dim: [2, 3]}]", notebook="wgan_mnist", emd_test=lambda number: 0.5 - number))
-    assert "The EMD of wgan_mnist-latent_dim3-width8-seed0 is negative: the critic has failed" in said
+    assert "The EMD of the run with 3 latents, width 8 is negative: the critic has failed" in said
     assert "is not a likelihood" in sections.results(made("[{}]", notebook="vae_mnist"))
     assert "is not a likelihood" not in sections.results(made("[{binarize: dynamic}]", notebook="vae_mnist"))
 
@@ -684,7 +717,7 @@ def test_a_study_without_figures_shows_every_run(tmp_path):
     study = plan.read(str(tmp_path / "s.yaml"), out=str(tmp_path))
     synthetic.finish(study)
     found = records.of(str(study.path), str(tmp_path))
-    assert sections.model(found, "WGAN").count("<figure") == 3  # two runs, and one over the epochs
+    assert sections.model(found, "WGAN").count("<figure") == 2
     assert "no VAE runs" in sections.model(found, "VAE")
     assert sections.further(found) == ""
 
@@ -961,21 +994,20 @@ def test_own_models_have_sections_in_the_studys_order_with_all_that_ours_have(ow
         "By itself",
         "Further runs",
         "Latent dimension by width",
-        "Over the epochs",
     ]
     alts = [attrs["alt"] for tag, attrs in tags if tag == "img"]
     assert any("χ² estimate from" in alt for alt in alts)
     assert any("loss (weighted) from" in alt for alt in alts)
-    assert sum(" from the same latent vectors" in alt for alt in alts) == 8  # a film for each run
-    assert "Reconstructions and latents" in markup
+    assert sum(", from the same latent vectors" in alt for alt in alts) == 8  # a film for each run
+    assert "Reconstructions and latent maps of one setting" in markup
     assert "Hinge GAN on shapes" in sections.answer(own)
 
 
 def test_own_models_have_tables_and_can_be_compared(own):
     said = sections.results(own)
-    for title in ("LSGAN on digits (stand-in for MNIST", "β-VAE on digits", "Hinge GAN on shapes (own data"):
+    for title in ("LSGAN on digits: 1 setting, 2 runs", "β-VAE on digits: 1 run", "Hinge GAN on shapes: 5 runs"):
         assert title in said
-    heads = [row for row in Tags(said).rows if row[:2] == ["run", "latent_dim"] or row[:2] == ["seeds", "latent_dim"]]
+    heads = [row for row in Tags(said).rows if row[0] == "setting"]
     assert any("test loss (nats)" in row for row in heads)
     table = Tags(sections.all_runs(own))
     assert ["LSGAN on digits · 100 latents, width 8, seed 1", "LSGAN", "digits"] in [row[:3] for row in table.rows]

@@ -17,6 +17,7 @@ LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 CLASSES = ("#332288", "#CC6677", "#117733", "#88CCEE", "#999933", "#AA4499", "#44AA99", "#882255", "#DDCC77", "#000000")
 HEAT = colormaps["cividis"]  # Nuñez et al. (2018): dark to light, alike to readers with and without colour blindness
 FRAME = {"left": 0.125, "right": 0.79, "bottom": 0.15, "top": 0.91}  # alike: figures stand side by side
+COMPACT = {"left": 0.19, "right": 0.68, "bottom": 0.16, "top": 0.97}
 
 History = dict[str, list[float]]  # one number an epoch by name; of validation images under "val_" and that name
 
@@ -32,6 +33,7 @@ def training(
     losses: bool = False,
     title: str = "",
     band: History | None = None,
+    compact: bool = False,
 ) -> Figure:
     """A model's own curve by epoch: training solid, its `val_` twin dashed where the history has one.
 
@@ -40,11 +42,12 @@ def training(
         like: other histories that the axes must hold too, so that figures side by side have one scale.
         losses: the networks' losses in place of the model's own curve.
         band: by name, how far to shade above and below; with it, `history` is a mean over seeds (see `over_seeds`).
+        compact: for a place of 300 pixels, beside images; what lines mean is said elsewhere.
     """
     groups, levels = (description.losses, {}) if losses else (description.curve, description.levels)
     units, heights = [*description.units, *[""] * len(groups)], [3, *[1.2] * (len(groups) - 1)]
-    drawn = sized(520, 340 if len(groups) > 1 else 300)
-    grid = {"height_ratios": heights, "hspace": 0.12, **FRAME}
+    drawn = sized(300, 265) if compact else sized(520, 340 if len(groups) > 1 else 300)
+    grid = {"height_ratios": heights, "hspace": 0.12, **(COMPACT if compact else FRAME)}
     rows = drawn.subplots(len(groups), 1, sharex=True, squeeze=False, gridspec_kw=grid)[:, 0]
     bounds = edges(history, band)
     for axes, names, unit in zip(rows, groups, units, strict=False):
@@ -57,6 +60,7 @@ def training(
         levels = {}  # they are of the first group
     notes = [title, "dashed: validation" if any(f"val_{name}" in history for name in groups[0]) else ""]
     notes.append("mean over seeds, band: ± 1 standard deviation" if band else "")
+    notes = [] if compact else notes
     rows[0].set_title(" · ".join(filter(None, notes)), color=GREY, size=8.5 if title else 8)
     rows[-1].set_xlabel("epoch")
     rows[-1].xaxis.set_major_locator(MaxNLocator(6, integer=True))

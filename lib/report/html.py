@@ -27,7 +27,7 @@ SCRIPTS = (
     "page.js",
     "state.js",
     "study.js",
-    "film.js",
+    "gallery.js",
     "compare.js",
     "scatter.js",
     "table.js",

@@ -10,6 +10,7 @@ from lib.report import claims
 from lib.report.records import Record, Records
 from lib.rounding import number
 
+PHRASES = {"latent_dim": "{} latents", "width": "width {}", "network": "{} network", "epochs": "{} epochs"}
 ALWAYS = ("latent_dim", "width", "seed", "network", "epochs", "batch_size", "learning_rate")  # settings in tables
 SCHEDULES = {"constant": "", "linear": " decreasing to 0", "burda": " decreasing as in Burda et al. (2016)"}
 
@@ -48,10 +49,10 @@ def differing(group: list[Record]) -> list[str]:
 
 
 def differences(one: Record, others: Iterable[Record]) -> list[str]:
-    """How a run differs from others of its notebook, apart from latent dimension, width and seed: ['network conv']."""
-    group = [other for other in others if other.settings.notebook == one.settings.notebook]
-    names = [name for name in differing(group) if name not in ("latent_dim", "width", "seed")]
-    return [f"{name} {getattr(one.settings, name)}" for name in names]
+    """How a run differs from others of its notebook, apart from data, latents, width and seed: ['conv network']."""
+    group = [other.settings for other in others if other.settings.notebook == one.settings.notebook]
+    own = one.settings.model_dump(exclude={"latent_dim", "width", "seed", "dataset", "output_dir"})
+    return [phrase(name, value) for name, value in own.items() if any(getattr(it, name) != value for it in group)]
 
 
 def grids(done: Iterable[Record]) -> list[dict[tuple[int, int], list[Record]]]:
@@ -88,26 +89,43 @@ def slug(text: str) -> str:
     return re.sub(r"[\W_]+", "-", text.lower()).strip("-") or "section"
 
 
-def beyond(one: Record) -> str:
-    """What a run's name says beyond the settings that have columns of their own: 'epochs4', or nothing."""
-    return one.name.partition(f"-seed{one.settings.seed}")[2].removeprefix("-")
+def phrase(name: str, value: Any) -> str:
+    """A setting as one says it: '10 latents', 'width 512', 'conv network', 'beta 1 0.5'."""
+    text = PHRASES.get(name, f"{name.replace('_', ' ')} {{}}").format(value)
+    return text.removesuffix("s") if value == 1 and name in ("latent_dim", "epochs") else text
 
 
-def title_of(one: Record) -> str:
-    """A run as a list names it: 'VAE on MNIST · 2 latents, width 512, seed 0'."""
-    settings = one.settings
-    words = f"{one.title} on {one.data} · {settings.latent_dim} latents, width {settings.width}, seed {settings.seed}"
-    return " · ".join(filter(None, (words, beyond(one))))
+def setting_of(one: Record, others: Iterable[Record] = ()) -> str:
+    """What a run's settings are among others: '10 latents, width 512', and what differs beside these.
+
+    Args:
+        others: the runs among which it stands; without them, what the run's own name says is said.
+    """
+    own, others = one.settings, [*others]
+    seeds = [other for other in others if other.setting == one.setting]
+    texts = [phrase(name, getattr(own, name)) for name in ("latent_dim", "width")]
+    texts += differences(one, others) if others else _beyond(one)
+    return ", ".join([*texts, f"seed {own.seed}"] if len(seeds) > 1 or (not others and own.seed) else texts)
+
+
+def title_of(one: Record, others: Iterable[Record] = ()) -> str:
+    """A run as a person names it: 'VAE on MNIST, 2 latents, width 512', and the seed if there are several."""
+    return f"{one.title} on {one.data}, {setting_of(one, others)}"
+
+
+def _beyond(one: Record) -> list[str]:
+    """What a run's name says beyond latent dimension, width and seed: ['12 epochs', 'conv network']."""
+    rest = one.name.partition(f"-seed{one.settings.seed}")[2].split("-")
+    known = {f"{name}{value}": phrase(name, value) for name, value in one.settings if name != "output_dir"}
+    return [known.get(text, text) for text in rest if text]
 
 
 def about(group: list[Record]) -> str:
-    """The model, the dataset and the settings behind a figure, in words."""
-    settings = [one.settings for one in group]
-    values = {name: listed(getattr(one, name) for one in settings) for name in ("latent_dim", "width")}
-    values["seed"] = listed(sorted(one.seed for one in settings))
-    shown = ", ".join(f"{name} {value}" for name, value in values.items())
-    first = next(iter(finished(group)), group[0])
-    return f"{first.title} on {first.provenance}; {shown}; {listed(one.epochs for one in settings)} epochs."
+    """The model, the data, the epochs and the seeds behind a figure: 'VAE on MNIST, 50 epochs, seed 0.'"""
+    settings, first = [one.settings for one in group], next(iter(finished(group)), group[0])
+    seeds = sorted({one.seed for one in settings})
+    epochs = listed(one.epochs for one in settings)
+    return f"{first.title} on {first.data}, {epochs} epochs, seed{'s' * (len(seeds) > 1)} {listed(seeds)}."
 
 
 def counted(group: list[Record]) -> str:
@@ -139,8 +157,8 @@ def missing(records: Records, group: Sequence[Record], names: Sequence[str]) -> 
         for name in names:
             if why := one.absent.get(name):
                 metrics, runs_of = lacking.setdefault(why, ({}, {}))
-                metrics[records.short(name)] = runs_of[one.name] = None
-    every = {one.name for one in finished(group)}
+                metrics[records.short(name)] = runs_of[setting_of(one, group)] = None
+    every = {setting_of(one, group) for one in finished(group)}
     return [
         f"No {listed(metrics)}{'' if every == {*runs_of} else f' for {listed(runs_of)}'}: {why}."
         for why, (metrics, runs_of) in lacking.items()

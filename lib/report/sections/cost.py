@@ -2,9 +2,10 @@
 
 import math
 
-from lib.report.pieces import parts, piece, row, spreads, table
+from lib import runs
+from lib.report.pieces import fold, parts, piece, row, spreads, table
 from lib.report.records import Records
-from lib.report.words import by_setting
+from lib.report.words import by_setting, counted, title_of
 from lib.rounding import number
 
 MEASURED = ("seconds_fit", "images_per_second", "peak_rss_mib")  # seed by seed
@@ -19,18 +20,20 @@ def budget(records: Records) -> str:
         return ""
     several = any(len(group) > 1 for group in groups)
     measured = [texts for texts, _ in spreads(records.rows(done), MEASURED).values()]
-    rows = [row(*_counted(group), *texts, kind="spent") for group, *texts in zip(groups, *measured, strict=True)]
-    head = ("setting" if several else "run", "parameters", "steps", "critic or discriminator steps", "images seen")
+    firsts = [group[0] for group in groups]
+    rows = [row(*_counted(group, firsts), *texts) for group, *texts in zip(groups, *measured, strict=True)]
+    head = ("setting", "parameters", "steps", "critic or discriminator steps", "images seen")
     head += ("training (s)", "images/s", "peak memory (MiB)")
     note = "Steps are the generator's; for the VAE, those of the whole model. Parameters are those of all networks."
     note += " Time, speed and memory are mean ± standard deviation over the seeds." * several
-    return table(head, rows, "Budget", note)
+    spent = runs.duration(sum(one.result["seconds"].get("fit", 0) for one in done))
+    return fold(f"Cost of {counted(done)}: {spent} of training in total", table(head, rows, "", note))
 
 
-def _counted(group) -> tuple:
+def _counted(group, firsts) -> tuple:
     """What all seeds of a setting share: its name, parameters, steps of both kinds, images seen."""
     first, (generating, judging) = group[0].result, group[0].description.steps
-    name = group[0].name if len(group) == 1 else group[0].planned.setting
+    name = title_of(group[0], firsts)
     steps = [first.get("steps", {}).get(one, math.nan) for one in (generating, judging)]
     return name, sum(first["parameters"].values()), *steps, first.get("images_seen", math.nan)
 
@@ -39,21 +42,24 @@ def _counted(group) -> tuple:
 def networks(records: Records) -> str:
     """The layers of every distinct network."""
     shown: dict[str, dict] = {}
-    for one in records.done:
+    firsts = [group[0] for group in by_setting(records.done)]
+    for one in firsts:
         for name, rows in one.result["layers"].items():
-            title = f"{one.settings.notebook_name}: {name}"
+            title = f"{one.title} on {one.data}: {name}"
             found = shown.setdefault(f"{title} {rows}", layers(name, rows) | {"title": title, "runs": {}})
-            found["runs"][one.planned.setting] = None
-    return parts().layers(shown.values())
+            found["runs"][title_of(one, firsts)] = None
+    sizes = sorted(one["total"] for one in shown.values())
+    if not sizes:
+        return ""
+    summary = f"{len(sizes)} networks with {number(sizes[0])} to {number(sizes[-1])} parameters"
+    return fold(summary, parts().layers(shown.values()))
 
 
 def layers(name: str, rows: list[dict]) -> dict:
     """A network's layers, as template/parts/ shows them."""
-    found = [row(one["layer"], one["kind"], one["output"], one["parameters"]) for one in rows]
-    found.append(row("total", "", "", sum(one["parameters"] for one in rows), kind="total"))
-    return {"head": ("layer", "kind", "output", "parameters"), "rows": found, "caption": name}
-
-
-def total(result: dict) -> dict:
-    count = sum(one["parameters"] for rows in result["layers"].values() for one in rows)
-    return {"text": f"{number(count)} parameters in all"}
+    count = sum(one["parameters"] for one in rows)
+    found = [
+        row(f"{one['layer']} ({one['kind'].removesuffix('Layer')})", one["output"], one["parameters"]) for one in rows
+    ]
+    found.append(row("total", "", count, kind="total"))
+    return {"head": ("layer", "output", "parameters"), "rows": found, "caption": name, "total": count}

@@ -1,9 +1,9 @@
 """What was run, and how: datasets, settings, and what the write-up leaves open."""
 
 from lib.report.claims import LEFT_OPEN
-from lib.report.pieces import parts, piece, referred, row, table
+from lib.report.pieces import fold, piece, referred, row, table
 from lib.report.records import Record, Records
-from lib.report.words import learning_rate, listed
+from lib.report.words import counted, learning_rate, listed
 
 
 @piece
@@ -17,28 +17,28 @@ def datasets(records: Records) -> str:
         facts = one.result["dataset"]
         counts = [facts["counts"].get(part) for part in ("train", "validation", "test")]
         shape = " × ".join(str(side) for side in facts["shape"])
-        rows.append(row(one.data, one.genuine, shape, *counts, facts["sha256"][:16] + "…"))
-    head = ("dataset", "status", "image", "training", "validation", "test", "sha256")
+        rows.append(row(one.data, one.genuine, shape, *counts))
+    if not rows:
+        return ""
+    head = ("dataset", "status", "image", "training", "validation", "test")
     note = (
         "The validation images are drawn from the training images with a fixed seed. The test images are used only "
         "once, for the numbers in this report."
     )
-    return table(head, rows, "Datasets", note)
+    names = listed(f"{one.data} ({one.genuine})" for one in seen.values())
+    return fold(f"Data: {names}", table(head, rows, "", note))
 
 
 @piece
 def protocol(records: Records) -> str:
     """How each notebook's runs were trained, according to their settings."""
     rows = [
-        row(group[0].settings.notebook_name, len(group), _of(group, "network"), *_how(group), _of(group, "seed"))
+        row(f"{group[0].title} on {group[0].data}", len(group), _of(group, "network"), *_how(group), _of(group, "seed"))
         for group in records.by_notebook.values()
     ]
-    head = ("notebook", "runs", "network", "epochs", "batch", "optimizer, learning rate", "seeds")
-    machines = listed(one.result.get("machine", "unknown") for one in records.done)
-    used = [one.result.get("versions", {}) for one in records.done]
-    versions = [f"{name} {listed(one[name] for one in used if name in one)}" for name in ("keras", "tensorflow")]
-    machine = [f"Machine: {machines}; {', '.join(versions)}."] if records.done else []
-    return table(head, rows, "Protocol") + parts().notes(machine)
+    head = ("model", "runs", "network", "epochs", "batch", "optimizer, learning rate", "seeds")
+    epochs = listed(sorted({one.settings.epochs for one in records.runs}))
+    return fold(f"Training: {counted(records.runs)} of {epochs} epochs", table(head, rows))
 
 
 def _of(group: list[Record], name: str) -> str:
@@ -64,8 +64,5 @@ def assumptions(records: Records) -> str:
     for name, values in found.items():
         said, remarks = zip(*(value.partition("; ")[::2] for value in values), strict=True)
         rows.append(row(name, "; ".join(filter(None, map(listed, (said, remarks))))))
-    for group in records.by_notebook.values():
-        epochs, batch, rates = _how(group)
-        what = f"epochs and optimizer, {group[0].settings.notebook_name}"
-        rows.append(row(what, f"{epochs} epochs, batch {batch}, {rates}"))
-    return table(("not stated", "assumed here"), rows)
+    rows.append(row("epochs, batch size and optimizer", "see “Training” under “The experiment”"))
+    return fold(f"{len(rows)} settings and their values here", table(("not stated", "assumed here"), rows))

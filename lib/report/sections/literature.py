@@ -1,9 +1,11 @@
 """Numbers of papers and logs beside ours, with what differs in the setting and a verdict."""
 
+from collections import Counter
+
 from lib.report import literature
-from lib.report.pieces import parts, piece, row, table
+from lib.report.pieces import fold, parts, piece, row, table
 from lib.report.records import Records
-from lib.report.words import classifier
+from lib.report.words import listed
 from lib.rounding import spread
 
 HEAD = ("published", "setting", "theirs", "ours", "what differs", "verdict")
@@ -17,9 +19,11 @@ def published(records: Records) -> str:
     if not rows:
         return parts().notes([f"This study has no run to compare with any of the {len(found)} published numbers."])
     left_out = len(found) - len(rows)
-    note = "Our number is the mean over all seeds. " + classifier(records.done)
+    note = "Our number is the mean over all seeds."
     note += f" {left_out} more published numbers have no comparable run in this study." * bool(left_out)
-    return table(HEAD, rows, "Published numbers and ours", note)
+    words = Counter(one.word for one in found if one.values)
+    said = listed(f"{word} ({count})" for word, count in words.most_common())
+    return fold(f"{len(rows)} published numbers beside ours: {said}", table(HEAD, rows, "", note))
 
 
 def _row(records: Records, one: literature.Comparison) -> dict:

@@ -9,16 +9,15 @@ import numpy as np
 from lib import figures
 from lib.report.pieces import drawing, frames, parts, piece, referred, tiles
 from lib.report.records import FAMILIES, Record, Records
-from lib.report.sections.cost import layers, total
+from lib.report.sections.cost import layers
 from lib.report.words import (
     about,
     by_setting,
-    classifier,
-    differences,
     finished,
     grids,
     headlines,
     listed,
+    setting_of,
     slug,
     title_of,
     values_of,
@@ -41,9 +40,10 @@ def further(records: Records) -> str:
     """The same of all other models, under headings of their own; and figures that the study places under such ones."""
     titles = {one.title: one.description.about for one in reversed(records.runs)}
     others = [title for title in dict.fromkeys(one.title for one in records.runs) if title not in INTRODUCED]
-    shown = [part for title in others for part in (_part(2, title, [], titles[title]), *_of_title(records, title))]
+    shown = [part for title in others for part in (_group(2, title, [], titles[title]), *_of_title(records, title))]
     rest = [one for one in records.study.figures if _path(records, one)[0] not in {*INTRODUCED, *titles}]
-    return parts().section([*shown, *_headed(records, rest, 0, "further", 3)])
+    apart = [_group(3, one["heading"], [one | {"heading": ""}]) for one in _headed(records, rest, 0, "further", 3)]
+    return parts().section([*shown, *apart])
 
 
 def _of_title(records: Records, title: str) -> list[dict]:
@@ -65,14 +65,12 @@ def _of_notebook(records: Records, group: list[Record]) -> list[dict]:
         prefix, chosen = f"{title} {heading}", []
     others = any(one.data != one.family for one in group)
     note = f"These runs used {listed(one.data for one in group)}." if others else ""
-    rest = [_default(records, each) for each in by_setting(one for one in group if one.name not in records.seen)]
-    extra = [("Further runs" if chosen else "Runs", rest), _grid(records, done), _growth(records, done)]
-    extra += [_inside(records, done)]
-    return [
-        _part(3, heading, [], note, title),
-        *_headed(records, chosen, 2, prefix, 4),
-        *[_part(4, *each, prefix=prefix) for each in extra if each[1]],
-    ]
+    unseen = by_setting(one for one in group if one.name not in records.seen)
+    shown = {*_homes(records), *(one.name for each in unseen for one in finished(each)[:1])}
+    extra = [("Further runs" if chosen else "Runs", [_default(records, each) for each in unseen]), _grid(records, done)]
+    parts = _headed(records, chosen, 2, prefix, 4) + [_part(4, *each, prefix=prefix) for each in extra if each[1]]
+    folds = [_inside(records, done), _others(records, [one for one in done if one.name not in shown])]
+    return [_group(3, heading, parts, note, title, [one for one in folds if one])]
 
 
 def _headed(records: Records, chosen: Sequence, skip: int, prefix: str, level: int) -> list[dict]:
@@ -80,11 +78,23 @@ def _headed(records: Records, chosen: Sequence, skip: int, prefix: str, level: i
     under: dict[str, list[dict]] = {}
     for one in chosen:
         under.setdefault(" / ".join(_path(records, one)[skip:]), []).append(_figure(records, one))
-    return [_part(level, heading, shown, prefix=prefix) for heading, shown in under.items()]
+    return [_part(level, heading, shown, prefix) for heading, shown in under.items()]
 
 
-def _part(level: int, heading: str, shown: list, note: str = "", prefix: str = "") -> dict:
-    return {"level": level, "heading": heading, "id": slug(f"{prefix} {heading}"), "figures": shown, "note": note}
+def _part(level: int, heading: str, shown: list, prefix: str = "") -> dict:
+    """Figures below one heading; it takes half of the width if it has one figure that does."""
+    wide = len(shown) > 1 or any(one["wide"] for one in shown)
+    return {"level": level, "heading": heading, "id": slug(f"{prefix} {heading}"), "figures": shown, "wide": wide}
+
+
+def _group(level: int, heading: str, parts: list, note: str = "", prefix: str = "", folds: Sequence = ()) -> dict:
+    """Parts that belong together: one slider moves all their galleries over the epochs."""
+    shown = [figure for part in parts for figure in part["figures"]] + [fold["figure"] for fold in folds]
+    cells = [cell for figure in shown for panel in figure["panels"] for cell in panel["cells"]]
+    epochs = sorted({epoch for cell in cells if "film" in cell for epoch in cell["film"]["epochs"]})
+    name = f"{prefix} {heading}".strip()
+    found = {"level": level, "heading": heading, "id": slug(name), "name": name, "note": note}
+    return found | {"epochs": epochs, "parts": parts, "folds": folds}
 
 
 def _path(records: Records, one) -> tuple[str, ...]:
@@ -102,11 +112,10 @@ def _path(records: Records, one) -> tuple[str, ...]:
 
 def _figure(records: Records, one) -> dict:
     panels = [[records.by_name[name] for name in panel] for panel in one.runs]
-    return {
+    found = _panels(records, panels, one.kinds, f"fig-{one.number}")
+    return _arranged(found, one.kinds) | {
         "id": f"fig-{one.number}",
         "name": f"Figure {one.number}",
-        "kind": " ".join(one.kinds),
-        "panels": _panels(records, panels, one.kinds),
         "caption": referred(records, one.caption, f"figure {one.number}: caption"),
         "about": about([each for panel in panels for each in panel]),
     }
@@ -115,48 +124,83 @@ def _figure(records: Records, one) -> dict:
 def _default(records: Records, group: list[Record]) -> dict:
     """The figure of a setting that the study's own figures do not show."""
     panels = _panels(records, [group], ("curve", "gallery"))
-    return {"kind": "default", "panels": panels, "caption": [], "about": about(group)}
+    return _arranged(panels, ("default",)) | {"caption": [], "about": ""}
 
 
-def _panels(records: Records, panels: list[list[Record]], kinds: Sequence[str]) -> list[dict]:
-    """A figure's columns, each a setting with one run, or with one run per seed; curves share their scale."""
-    shown = [finished(panel) for panel in panels]
-    like = [each for group in shown if group for each in _extent(group)]
-    found = []
-    for panel, group in zip(panels, shown, strict=True):
-        made = [part for kind in kinds for part in _kind(kind, group, like)] if group else []
-        numbers = "" if tuple(kinds) == ("layers",) or not group else _numbers(records, group, "gallery" in kinds)
-        found.append(_panel(records, panel, made, numbers))
+def _arranged(panels: list[dict], kinds: Sequence[str]) -> dict:
+    """A figure's panels and how much room they need: pictures and tables stand four in a row, two in half of it."""
+    most = max(len(panel["cells"]) for panel in panels)
+    return {"kind": " ".join(kinds), "panels": panels, "cells": min(max(most, 1), 3), "wide": most * len(panels) > 2}
+
+
+def _homes(records: Records) -> dict[str, str]:
+    """Where the film of a run stands: the figure that shows it first, by the run's name."""
+    found: dict[str, str] = {}
+    for one in records.study.figures:
+        for panel in one.runs if "gallery" in one.kinds else ():
+            for run in finished(records.by_name[name] for name in panel)[:1]:
+                found.setdefault(run.name, f"fig-{one.number}")
     return found
 
 
-def _panel(records: Records, panel: list[Record], made: list[dict], numbers: str = "") -> dict:
-    size = (f"{name} {getattr(panel[0].settings, name)}" for name in ("latent_dim", "width"))
-    return {
-        "setting": " · ".join((*size, *differences(panel[0], records.runs))),
-        "data": panel[0].data,
-        "gaps": [one for one in panel if not one.result],
-        "parts": made,
-        "numbers": numbers,
-    }
+def _panels(records: Records, panels: list[list[Record]], kinds: Sequence[str], place: str = "") -> list[dict]:
+    """A figure's panels, each a setting with one run, or with one run per seed; curves share their scale.
+
+    Args:
+        place: the figure's id; a film stands only in one figure, and others show it again.
+    """
+    shown, homes, once = [finished(panel) for panel in panels], _homes(records), set()
+    like = [each for group in shown if group for each in _extent(group)]
+    mixed = len({(one.title, one.data) for panel in panels for one in panel}) > 1
+    found = []
+    for panel, group in zip(panels, shown, strict=True):
+        first = group[0].name if group else ""
+        again = first in once or homes.get(first, place) != place
+        once.add(first)
+        cells = [cell for kind in kinds for cell in _kind(kind, group, like, again)] if group else []
+        elsewhere = "gallery" not in kinds and first in homes
+        numbers = "" if elsewhere or tuple(kinds) == ("layers",) or not group else _numbers(records, group)
+        found.append(_panel(records, panel, cells, numbers, mixed))
+    return found
 
 
-def _kind(kind: str, group: list[Record], like: Sequence = ()) -> list[dict]:
+def _panel(records: Records, panel: list[Record], cells: list[dict], numbers: str = "", mixed: bool = False) -> dict:
+    first = panel[0]
+    others = [one for one in records.runs if len(panel) == 1 or one is first or one.setting != first.setting]
+    setting = f"{first.title} on {first.data}, " * mixed + setting_of(first, others)
+    return {"setting": setting, "gaps": [one for one in panel if not one.result], "cells": cells, "numbers": numbers}
+
+
+def _kind(kind: str, group: list[Record], like: Sequence = (), again: bool = False) -> list[dict]:
     """The pictures or tables of one kind for one setting: curves over its seeds, all else from its first run."""
     one, samples = group[0], group[0].samples
     if kind == "layers":
-        return [layers(name, rows) for name, rows in one.result["layers"].items()] + [total(one.result)]
+        return [layers(name, rows) for name, rows in one.result["layers"].items()]
     if kind == "gallery":
-        images = samples["samples"][:GALLERY]
-        return [{"picture": tiles(images, 6, f"{len(images)} images generated by {one.name}")}]
+        return [_gallery(one, again)]
     if kind == "reconstructions":
         return _reconstructions(samples) if "originals" in samples else []
     if kind == "latent_map":
         return _latent_map(one, samples) if "latent_map" in samples else []
-    if kind == "plane":
-        return _plane(samples) if "plane" in samples else []
     history, band = _course(group)
-    return [{"picture": drawing(figures.training(history, one.description, like, kind == "loss", band=band))}]
+    drawn = figures.training(history, one.description, like, kind == "loss", band=band, compact=True)
+    return [{"picture": drawing(drawn)}]
+
+
+def _gallery(one: Record, again: bool = False) -> dict:
+    """A run's images from its fixed latents: a film over the epochs, of which the last frame is seen first.
+
+    Args:
+        again: the film stands elsewhere in the page; here only its last frame, which a script replaces.
+    """
+    grids = one.samples.get("grids", ())
+    if len(grids) < 2:
+        images = one.samples["samples"][:GALLERY]
+        return {"picture": tiles(images, 6, f"{len(images)} images by {title_of(one)}")}
+    epochs = [int(epoch) for epoch in one.samples["grid_epochs"]]
+    alt = f"36 images by {title_of(one)}, from the same latent vectors, after {listed(epochs)} epochs"
+    shown = {"id": f"film-{slug(one.name)}", "epochs": epochs, "again": again}
+    return {"film": shown | {"picture": frames(grids[-1:] if again else grids, alt)}}
 
 
 def _reconstructions(samples: dict) -> list[dict]:
@@ -167,13 +211,6 @@ def _reconstructions(samples: dict) -> list[dict]:
 def _latent_map(one: Record, samples: dict) -> list[dict]:
     names = ("z1", "z2") if one.settings.latent_dim <= 2 else ("principal component 1", "principal component 2")
     return [{"picture": drawing(figures.latent_map(samples["latent_map"], samples.get("labels"), names), "png")}]
-
-
-def _plane(samples: dict) -> list[dict]:
-    largest = max(samples["plane_ticks"])
-    reach = f"from −{largest:.2g} to {largest:.2g}"
-    alt = f"Images decoded on an 11 by 11 grid, z1 {reach} left to right, z2 {reach} upwards"
-    return [{"picture": tiles(samples["plane"], 11, alt, 330)}]
 
 
 def _course(group: list[Record]) -> tuple[figures.History, figures.History | None]:
@@ -188,21 +225,19 @@ def _extent(group: list[Record]) -> list[figures.History]:
     return [history, *figures.edges(history, band)]
 
 
-def _numbers(records: Records, done: list[Record], images: bool) -> str:
+def _numbers(records: Records, done: list[Record]) -> str:
     """The main number, sharpness and Fréchet distance of one setting, and which seed's images are shown."""
-    texts = [f"{records.label(name)} {spread(values_of(done, name))}" for name in headlines(done)]
+    texts = [f"{records.short(name)} {spread(values_of(done, name))}" for name in headlines(done)]
     if len(done) > 1:
-        texts.append(f"mean ± standard deviation of {len(done)} seeds")
-        texts += [f"images: seed {done[0].settings.seed}"] * images
+        texts.append(f"mean ± standard deviation of {len(done)} seeds · images: seed {done[0].settings.seed}")
     return " · ".join(texts)
 
 
 # ---- illustrations -------------------------------------------------------------------------------
 
 
-def _illustration(panels: list[dict], group: list[Record], caption: str, kind: str = "") -> dict:
-    kind = f"illustration {kind}".strip()
-    return {"kind": kind, "panels": panels, "caption": [{"text": caption}], "about": about(group)}
+def _illustration(panels: list[dict], group: list[Record], caption: str) -> dict:
+    return _arranged(panels, ("illustration",)) | {"caption": [{"text": caption}], "about": about(group)}
 
 
 def _grid(records: Records, done: list[Record]) -> tuple[str, list]:
@@ -211,10 +246,10 @@ def _grid(records: Records, done: list[Record]) -> tuple[str, list]:
     for cells in grids(done):
         group = [one for cell in cells.values() for one in cell]
         maps = [{"picture": heat_map(cells, name, records.label(name))} for name in headlines(group)]
-        panel = _panel(records, group, maps) | {"setting": "latent_dim by width"}
+        panel = _panel(records, group, maps) | {"setting": ""}
         seeds = max(len(cell) for cell in cells.values())
         caption = "Each cell is a setting" + f": mean ± standard deviation of up to {seeds} seeds" * (seeds > 1)
-        shown.append(_illustration([panel], group, f"{caption}. Blue is low, yellow is high. {classifier(group)}"))
+        shown.append(_illustration([panel], group, f"{caption}. Blue is low, yellow is high."))
     return "Latent dimension by width", shown
 
 
@@ -228,33 +263,24 @@ def heat_map(cells: dict[tuple[int, int], list[Record]], metric: str, label: str
     return drawing(figures.heat_map(values, latents, widths, texts, ("latent_dim", "width"), label))
 
 
-def _growth(records: Records, done: list[Record]) -> tuple[str, list]:
-    """Each run's images from the same latent vectors, over the epochs."""
-    panels, several = [], len(done) > len(by_setting(done))
-    for one in done:
-        if len(one.samples.get("grids", ())) > 1:
-            panels.append(_panel(records, [one], [{"film": film(one)}]))
-            panels[-1]["data"] += f", seed {one.settings.seed}" * several
-    caption = "Images from the same 36 latent vectors as training proceeds."
-    return "Over the epochs", [_illustration(panels, done, caption, "wide-panels")] if panels else []
-
-
-def film(one: Record) -> dict:
-    """What template/parts/ needs to show a run's galleries of fixed latent vectors over the epochs."""
-    epochs = [int(epoch) for epoch in one.samples["grid_epochs"]]
-    alt = f"36 images by {one.name} from the same latent vectors, after {listed(epochs)} epochs"
-    shown = {"epochs": epochs, "picture": frames(one.samples["grids"], alt)}
-    return {"id": f"film-{slug(one.name)}", "name": title_of(one), **shown}
-
-
-def _inside(records: Records, done: list[Record]) -> tuple[str, list]:
-    """What each encoder's latents represent: reconstructions, a map of test images and, for two latents, the plane."""
+def _inside(records: Records, done: list[Record]) -> dict:
+    """What each encoder's latents represent: reconstructions, and a map of test images."""
     chosen = [one for one, *_ in by_setting(each for each in done if "originals" in each.samples)]
-    chosen.sort(key=lambda one: "plane" not in one.samples)
-    kinds = ("reconstructions", "latent_map", "plane")
-    panels = [_panel(records, [one], [part for kind in kinds for part in _kind(kind, [one])]) for one in chosen]
+    kinds = ("reconstructions", "latent_map")
+    panels = [_panel(records, [one], [cell for kind in kinds for cell in _kind(kind, [one])]) for one in chosen]
     caption = (
-        "For each run: test images above their reconstructions; where the encoder places test images, coloured by "
-        "class (training does not use the classes); and, for two latents, the decoded latent plane."
+        "Above, test images and below them their reconstructions. Beside, where the encoder places test images, "
+        "coloured by class; training does not use the classes."
     )
-    return "Reconstructions and latents", [_illustration(panels, chosen, caption)] if panels else []
+    several = f"{len(panels)} settings" if len(panels) > 1 else "one setting"
+    summary = f"Reconstructions and latent maps of {several}"
+    return {"summary": summary, "figure": _illustration(panels, chosen, caption)} if panels else {}
+
+
+def _others(records: Records, rest: list[Record]) -> dict:
+    """The films that no figure shows, above all those of further seeds."""
+    rest = [one for one in rest if len(one.samples.get("grids", ())) > 1]
+    panels = [_panel(records, [one], [_gallery(one)]) for one in rest]
+    summary = f"The galleries of {len(panels)} more run{'s' * (len(panels) > 1)}"
+    caption = "Runs that no figure above shows, among them further seeds of the same settings."
+    return {"summary": summary, "figure": _illustration(panels, rest, caption)} if panels else {}

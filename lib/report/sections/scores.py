@@ -1,27 +1,29 @@
-"""The tables of results: all settings by notebook, with what the same estimators give for other images."""
+"""The tables of results: all settings by notebook, and the same numbers of other images of each dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 
+import numpy as np
 from markupsafe import Markup
 
-from lib.report.pieces import Aligned, piece, row, spreads, table
+from lib.report.claims import QUALITY
+from lib.report.pieces import Aligned, fold, parts, piece, row, spreads, table
 from lib.report.records import SCORECARD, Record, Records
 from lib.report.words import (
-    beyond,
     by_setting,
     classifier,
     counted,
-    differing,
     finished,
+    headlines,
     listed,
     missing,
-    shown_settings,
+    setting_of,
+    title_of,
+    values_of,
 )
-from lib.rounding import number
+from lib.rounding import column, number
 
-BY_CLASSIFIER = {"frechet", "precision", "recall", "class_kl", "confidence"}
-REFERENCES = ("real", "blurred", "noisy", "class_removed", "mean_image", "pixel_entropy", "untrained")  # in this order
+REFERENCES = ("real", "blurred", "noisy", "class_removed", "mean_image", "pixel_entropy")  # of a dataset, in this order
 W1_NOTE = (
     "W₁ between so few images is biased: blurred real images can come out closer than other real ones. "
     "Do not rank models by it."
@@ -30,80 +32,112 @@ GREY_NOTE = (
     "On grey levels, the Bernoulli −L_k can be compared between runs of this kind, but it is not a likelihood: the "
     "model generates only black and white pixels."
 )
+OF_MODELS = (
+    "References that depend on the trained networks, such as a discriminator's score of blurred images, are in "
+    "results.csv only."
+)
 
 
 @piece
 def results(records: Records) -> str:
-    """All settings by notebook: the model's own numbers, then the scorecard that all models share."""
-    tables = []
-    for group in records.by_notebook.values():
-        first = next(iter(finished(group)), group[0])
-        title, names = f"{first.title} on {first.provenance}", records.metrics(group)
-        own, shared = ([name for name in names if (name in SCORECARD) == common] for common in (False, True))
-        tables.append(_scores(records, group, f"{title}: {counted(group)}", own))
-        tables += [_scores(records, group, f"{title}: scorecard", shared)] if shared else []
+    """A folded table for each notebook, the main numbers first; then the references of each dataset."""
+    tables = [_scores(records, group) for group in records.by_notebook.values()]
+    by_data: dict[str, list[Record]] = {}
+    for one in records.done:
+        by_data.setdefault(one.data, []).append(one)
+    tables += [_references(records, data, group) for data, group in by_data.items()]
+    if notes := _behind(records):
+        tables.append(fold("How many images are behind the numbers, and how far to trust them", parts().notes(notes)))
     return Markup("").join(tables)
 
 
-def _scores(records: Records, group: list[Record], caption: str, names: Sequence[str]) -> Markup:
-    """A row for each setting, with the mean and deviation of each number over its seeds, and rows of references."""
-    groups, different = by_setting(group), {"latent_dim", "width", *differing(group)}
-    settings = [name for name in shown_settings(group) if name in different - {"seed"}]
-    several = any(len(each) > 1 for each in groups)
-    frame, rows = records.rows(group), []
-    columns = spreads(frame, names)
+def _scores(records: Records, group: list[Record]) -> Markup:
+    """A row for each setting, with the mean and deviation of each number over its seeds."""
+    groups, done = by_setting(group), finished(group)
+    several, firsts = any(len(each) > 1 for each in groups), [each[0] for each in groups]
+    named = title_of if len({one.data for one in group}) > 1 else setting_of
+    main = headlines(done) if done else []
+    names = [*main, *(name for name in records.metrics(group) if name not in main)]
+    columns, rows = spreads(records.rows(group), names), []
     for place, each in enumerate(groups):
-        first, done = each[0], finished(each)
-        values = [getattr(first.settings, name) for name in settings]
-        values = [value if isinstance(value, int) else str(value) for value in values]
-        numbers = [texts[place] for texts, _ in columns.values()] if done else [first.state]
-        name = _by_seed(each) if several else {"text": first.name, "href": first.page}
-        rows.append(row(name, *values, *numbers, kind="" if done else "missing"))
-    rows += _references(group, frame, len(settings), {name: shared for name, (_, shared) in columns.items()})
-    head = ("seeds" if several else "run", *settings, *map(records.label, names))
-    return table(head, rows, caption, _behind(records, group, settings, names))
+        numbers = [texts[place] for texts, _ in columns.values()] if finished(each) else [each[0].state]
+        name = named(each[0], firsts)
+        first = _by_seed(name, each) if several else {"text": name, "href": each[0].page}
+        rows.append(row(first, *numbers, kind="" if finished(each) else "missing"))
+    told = [f"{records.short(name)} {_range(by_setting(done), name)}" for name in main]
+    what = f"{group[0].title} on {group[0].data}: {counted(group)}"
+    notes = " ".join(filter(None, (_failed(group, names), *missing(records, group, names))))
+    head = ("setting", *map(records.label, names))
+    return fold("; ".join([what, *told]), table(head, rows, "", notes))
 
 
-def _by_seed(group: list[Record]) -> dict:
+def _range(groups: Iterable[list[Record]], name: str) -> str:
+    """The lowest and the highest mean over seeds: '102.2 to 150.5'."""
+    means = [fmean(values) for each in groups if (values := values_of(each, name))]
+    return " to ".join(dict.fromkeys(map(number, (min(means), max(means)))))
+
+
+def _by_seed(name: str, group: list[Record]) -> dict:
     """A cell with a link to the notebook of each seed of a setting."""
     count, done = len(group), len(finished(group))
     links = [{"text": f"{one.settings.seed}", "href": one.page, "state": one.state} for one in group]
     seeds = f"{count}" if done == count else f"{done} of {count}"
-    return {"text": f"{beyond(group[0])} {seeds} seed{'s' * (count > 1)}:".strip(), "links": links}
+    return {"text": f"{name}; {seeds} seed{'s' * (count > 1)}:", "links": links}
 
 
-def _references(group: list[Record], frame, blank: int, places: dict[str, int]) -> list[dict]:
-    """One row for each reference that any of the metrics has; the mean, if the runs have different values."""
-    found = {which for one in group for name in places for which in one.references.get(name, ())}
-    rows = []
-    for which in sorted(found, key=lambda name: (*REFERENCES, name).index(name)):
-        columns = {name: frame.get(f"{name}_{which}") for name in places}
-        values = {name: [] if column is None else [*column.dropna()] for name, column in columns.items()}
-        numbers = [Aligned(number(fmean(each), places[name])) if each else "" for name, each in values.items()]
-        name = f"reference: {which.replace('_', ' ')}"
-        rows.append(row(name, *[""] * blank, *numbers, kind="reference"))
-    return rows
+def _failed(group: list[Record], names: Sequence[str]) -> str:
+    """A warning of numbers that mean nothing."""
+    found = [one for one in group if any(one.metrics.get(name, 0) < 0 for name in names if "emd_" in name)]
+    what = listed(setting_of(one, group) for one in found)
+    said = f"The EMD of the run with {what} is negative: the critic has failed there, and the number is meaningless."
+    return said if found else ""
 
 
-def _behind(records: Records, group: list[Record], settings: Sequence[str], names: Sequence[str]) -> str:
-    """What a table's runs share, how many images are behind each number, and what to know about some of them."""
-    first, different, done = group[0].settings, {*settings, *differing(group)}, finished(group)
-    same = [f"{name} {getattr(first, name)}" for name in shown_settings(group) if name not in different]
+def _references(records: Records, data: str, group: list[Record]) -> Markup:
+    """What the estimators give for other images of a dataset."""
+    shared = _shared(group)
+    names = [name for name in dict.fromkeys((*SCORECARD, *records.metrics(group))) if name in shared]
+    kinds = [which for which in REFERENCES if any(which in marks for marks in shared.values())]
+    columns = [column([shared[name].get(which) for which in kinds]) for name in names]
+    rows = [
+        row(which.replace("_", " "), *(Aligned(text.replace("–", "")) for text in texts))
+        for which, *texts in zip(kinds, *columns, strict=True)
+    ]
+    quality = next((name for name in QUALITY if name in shared), "")
+    told = [f"{which} {number(shared[quality][which])}" for which in kinds[:2] if which in shared.get(quality, ())]
+    words = f"{data}, for comparison: the same numbers of real and of damaged images"
+    words += f"; {records.short(quality)} {', '.join(told)}" * bool(told)
+    return fold(words, table(("images", *map(records.label, names)), rows)) if rows else Markup("")
+
+
+def _shared(group: list[Record]) -> dict[str, dict[str, float]]:
+    """By metric, those references that do not depend on the networks: they are the same for all runs."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for one in group:
+        for name, marks in one.references.items():
+            for which, value in marks.items():
+                found.setdefault(name, {}).setdefault(which, []).append(value)
+    alike = {
+        name: {which: each[0] for which, each in marks.items() if which in REFERENCES and np.allclose(each, each[0])}
+        for name, marks in found.items()
+    }
+    return {name: marks for name, marks in alike.items() if marks}
+
+
+def _behind(records: Records) -> list[str]:
+    """How many images are behind each number, and what to know about some of them."""
+    done, names = records.done, records.metrics(records.done)
     bins = {one.result["scorecard"]["bins"] for one in done if "scorecard" in one.result}
-    grey = any(getattr(one.settings, "binarize", "") == "none" for one in group)
-    failed = [one.name for one in group if any(one.metrics.get(name, 0) < 0 for name in names if "emd_" in name)]
+    grey = any(getattr(one.settings, "binarize", "") == "none" for one in done)
     notes = (
-        f"All runs: {', '.join(same)}." * bool(same),
         _images(records, done, names),
-        classifier(group) if not BY_CLASSIFIER.isdisjoint(names) else "",
+        classifier(done),
         f"NDB counts bins out of {listed(sorted(bins))}." if bins and "ndb" in names else "",
         W1_NOTE if "w1" in names else "",
         GREY_NOTE if grey and any(name.startswith("nll_") for name in names) else "",
-        f"The EMD of {listed(failed)} is negative: the critic has failed there, and the number is meaningless."
-        * bool(failed),
-        *missing(records, group, names),
+        OF_MODELS if any(one.references for one in done) else "",
     )
-    return " ".join(filter(None, notes))
+    return [note for note in notes if note]
 
 
 def _images(records: Records, done: list[Record], names: Sequence[str]) -> str:

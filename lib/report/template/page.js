@@ -25,7 +25,8 @@ function contents() {
   let shown = null, waiting = false;
   const follow = () => {
     waiting = false;
-    const passed = headings.filter((heading) => heading.getBoundingClientRect().top < innerHeight / 3);
+    const atEnd = scrollY + innerHeight > root.scrollHeight - 2, line = atEnd ? innerHeight : innerHeight / 3;
+    const passed = headings.filter((heading) => heading.getClientRects().length && heading.getBoundingClientRect().top < line);
     const link = links.get((passed.at(-1) || headings[0])?.id);
     if (!link || link === shown) return;
     shown?.removeAttribute("aria-current");
@@ -40,13 +41,19 @@ function contents() {
 }
 
 function lightbox() {
-  const pictures = all("main figure .panel img").filter((image) => !image.closest(".film"));
-  if (!pictures.length) return;
+  const found = all("main figure .panel img");
+  if (!found.length) return;
+  found.forEach((picture) => {
+    const opener = document.createElement("button");
+    opener.type = "button";
+    opener.className = "zoom";
+    picture.replaceWith(opener);
+    opener.append(picture);
+  });
   const box = document.createElement("dialog");
   box.className = "lightbox";
   box.setAttribute("aria-label", "Picture at full size");
   const bar = document.createElement("nav"), stage = document.createElement("div"), text = document.createElement("p"), place = document.createElement("span");
-  const image = document.createElement("img");
   const button = (label, act) => {
     const made = document.createElement("button");
     made.type = "button";
@@ -54,17 +61,14 @@ function lightbox() {
     made.addEventListener("click", act);
     return made;
   };
-  let at = 0;
+  let at = 0, pictures = [];
   const show = (index) => {
     at = (index + pictures.length) % pictures.length;
-    const source = pictures[at];
-    if (!image.isConnected) stage.append(image); // not before it shows something
-    image.src = source.src;
-    image.alt = source.alt;
-    image.className = source.className;
-    const caption = one("figcaption", source.closest("figure"))?.textContent.trim() || "";
-    const setting = one(".setting", source.closest(".panel"))?.textContent.trim() || "";
-    text.textContent = [setting, caption].filter(Boolean).join(" — ");
+    const source = pictures[at], image = source.cloneNode(), frame = source.closest(".film-view")?.cloneNode();
+    frame?.append(image);
+    stage.replaceChildren(frame ?? image);
+    const words = [[".panel", ".setting"], ["figure", "figcaption"]].map(([around, name]) => source.closest(around)?.querySelector(name)?.textContent.trim());
+    text.textContent = words.filter(Boolean).join(" — ");
     place.textContent = `${at + 1} of ${pictures.length} · ← → for the others, Esc closes`;
   };
   // At once, not on the later "close" event: by then the reader may have moved the focus on.
@@ -79,20 +83,31 @@ function lightbox() {
   });
   stage.addEventListener("click", (event) => { if (event.target === stage) close(); });
   document.body.append(box);
-  pictures.forEach((picture, index) => {
-    const opener = document.createElement("button");
-    opener.type = "button";
-    opener.className = "zoom";
-    picture.replaceWith(opener);
-    opener.append(picture);
-    opener.addEventListener("click", () => { show(index); box.showModal(); });
+  one("main").addEventListener("click", (event) => { // here, because copies of pictures open too
+    const opener = event.target.closest(".zoom");
+    if (!opener) return;
+    pictures = all("main .zoom img").filter((picture) => picture.getClientRects().length);
+    show(pictures.indexOf(one("img", opener)));
+    box.showModal();
   });
+}
+
+// What a link leads to may be folded.
+function unfold() {
+  const target = document.getElementById(location.hash.slice(1).split("&")[0]);
+  const folds = [];
+  for (let fold = target?.closest("details"); fold; fold = fold.parentElement.closest("details")) folds.push(fold);
+  if (folds.every((fold) => fold.open)) return;
+  folds.forEach((fold) => { fold.open = true; });
+  target.scrollIntoView();
 }
 
 // Pictures are decoded when they come into view; a printer sees all of them.
 addEventListener("beforeprint", () => all("img[loading]").forEach((image) => { image.loading = "eager"; }));
 addEventListener("beforeprint", () => all("details").forEach((fold) => { fold.open = true; }));
+addEventListener("hashchange", unfold);
 colours();
 contents();
+unfold();
 root.classList.add("ready");
 lightbox();
