@@ -1010,7 +1010,7 @@ def test_own_models_have_tables_and_can_be_compared(own):
     heads = [row for row in Tags(said).rows if row[0] == "setting"]
     assert any("test loss (nats)" in row for row in heads)
     table = Tags(sections.all_runs(own))
-    assert ["LSGAN on digits · 100 latents, width 8, seed 1", "LSGAN", "digits"] in [row[:3] for row in table.rows]
+    assert ["LSGAN on digits, 100 latents, width 8, seed 1", "LSGAN", "digits"] in [row[:3] for row in table.rows]
     assert "lsgan_mnist-latent_dim100-width8-seed1" in {attrs.get("title") for _, attrs in table.tags}
     shown = json.loads(re.search(r"<script[^>]*>(.*)</script>", sections.data(own), flags=re.DOTALL)[1])["runs"]
     curves = {run["model"]: run["curve"] for run in shown}

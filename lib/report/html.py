@@ -23,6 +23,7 @@ from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 TEMPLATE = Path(__file__).parent / "template"
 STYLES = ("colours.css", "page.css", "report.css", "opening.css", "overview.css", "decoders.css")
+# The first is of any page, the others of the report; each may use what stands before it.
 SCRIPTS = (
     "page.js",
     "state.js",
@@ -33,7 +34,7 @@ SCRIPTS = (
     "table.js",
     "decoder.js",
     "quiz.js",
-)  # the first: of any page
+)
 FIRST = (
     'document.documentElement.className = "js";'  # before anything is drawn: what scripts show or hide does not jump
 )

@@ -132,12 +132,6 @@ class Record:
         own = not self.settings.family and self.result and not self.result["dataset"]["canonical"]
         return "own data" if own else "canonical"
 
-    @property
-    def provenance(self) -> str:
-        """The dataset, whether it is the write-up's, and its digest."""
-        digest = f", sha256 {self.result['dataset']['sha256'][:8]}…" if self.result else ""
-        return f"{self.data} ({self.genuine}{digest})"
-
 
 @lru_cache(maxsize=4)
 def _samples(folder: Path) -> dict[str, np.ndarray]:

@@ -113,6 +113,14 @@ def title_of(one: Record, others: Iterable[Record] = ()) -> str:
     return f"{one.title} on {one.data}, {setting_of(one, others)}"
 
 
+def titles(group: Iterable[Record]) -> dict[str, str]:
+    """Titles by the runs' names, with the seed, even 0, wherever there are several."""
+    groups = by_setting(group)
+    alone = {one.name: title_of(one) for each in groups for one in each}
+    several = [one for each in groups if len(each) > 1 for one in each if not one.settings.seed]
+    return alone | {one.name: f"{alone[one.name]}, seed 0" for one in several}
+
+
 def _beyond(one: Record) -> list[str]:
     """What a run's name says beyond latent dimension, width and seed: ['12 epochs', 'conv network']."""
     rest = one.name.partition(f"-seed{one.settings.seed}")[2].split("-")

@@ -2,14 +2,13 @@
 
 import base64
 import zlib
-from collections.abc import Sequence
 
 import numpy as np
 
 from lib.report import operations
 from lib.report.pieces import in_lab, parts, piece, tiles
 from lib.report.records import Record, Records
-from lib.report.words import by_setting, differences
+from lib.report.words import by_setting, title_of
 
 BUDGET = 10e6  # characters of all decoders in a page, of which 15 MB are as much as it may have
 SMALL = 32 * 32 * 3  # numbers of an image: decoders of smaller ones come first
@@ -24,22 +23,15 @@ def decoders(records: Records, every: bool = False) -> str:
     if not told:
         return parts().notes(["No run of this study has its networks here, so that the page has none to compute with."])
     shown = _chosen(told, np.inf if every else BUDGET)
-    without = [(named(one, records.done), one.decoder["reason"]) for one in firsts if "reason" in one.decoder]
+    without = [(title_of(one, firsts), one.decoder["reason"]) for one in firsts if "reason" in one.decoder]
     texts = [f"No live decoder of the {name}: {reason}." for name, reason in without]
     if left := len(told) - len(shown):
         why = "would make this page too large; latent-report report puts them in with --assets"
         texts.append(f"The decoders of {left} more setting{'s' * (left > 1)} {why}.")
     chosen = [
-        {"name": one.name, "label": named(one, records.done), "content": {} if in_lab() else told[one]} for one in shown
+        {"name": one.name, "label": title_of(one, firsts), "content": {} if in_lab() else told[one]} for one in shown
     ]
     return parts().decoders(chosen, _still(shown[0], chosen[0]["label"]), texts)
-
-
-def named(one: Record, others: Sequence[Record]) -> str:
-    """A setting as a person would name it: 'VAE on MNIST, 10 latents, width 512'."""
-    settings = one.settings
-    first = (f"{one.title} on {one.data}", f"{settings.latent_dim} latents", f"width {settings.width}")
-    return ", ".join((*first, *differences(one, others)))
 
 
 def _told(one: Record) -> dict:

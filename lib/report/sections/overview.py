@@ -9,7 +9,7 @@ from lib import figures
 from lib.report import claims
 from lib.report.pieces import drawing, in_lab, parts, piece
 from lib.report.records import Record, Records
-from lib.report.words import by_setting, differing, finished, headlines, listed, slug, title_of, values_of
+from lib.report.words import by_setting, differing, finished, headlines, listed, slug, titles, values_of
 from lib.rounding import decimals, number
 
 NAMES = {"latent_dim": "latent dimension"}  # of settings, where the setting's own is not a word
@@ -36,7 +36,9 @@ def all_runs(records: Records) -> str:
     head += [{"text": "state", "key": "state"}, {"text": "figures", "key": "figures", "off": True}]
     head += [{"text": records.label(name), "key": name, "number": True, "off": name not in shown} for name in names]
     places = {name: decimals(values_of([one], name) for one in records.runs) for name in names}
-    return parts().runs_table(head, [_one_run(records, one, settings, places) for one in records.runs])
+    said = titles(records.runs)
+    rows = [_one_run(records, one, said[one.name], settings, places) for one in records.runs]
+    return parts().runs_table(head, rows)
 
 
 def _numeric(group: list[Record], setting: str) -> bool:
@@ -44,10 +46,10 @@ def _numeric(group: list[Record], setting: str) -> bool:
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
-def _one_run(records: Records, one: Record, settings: list[str], places: dict[str, int]) -> dict:
+def _one_run(records: Records, one: Record, title: str, settings: list[str], places: dict[str, int]) -> dict:
     """One run's row. Args: places: the decimals of each metric's column."""
     shown = list(records.seen.get(one.name, ()))
-    cells = [{"text": title_of(one), "href": one.page}, {"text": one.title}, {"text": one.data}]
+    cells = [{"text": title, "href": one.page}, {"text": one.title}, {"text": one.data}]
     for value in (getattr(one.settings, name, "") for name in settings):
         cells.append({"text": str(value), "number": isinstance(value, int | float), "value": value})
     figure = f"#fig-{shown[0]}" if shown else ""
@@ -104,9 +106,9 @@ def data(records: Records) -> str:
     names = list(dict.fromkeys(name for each in settings for name in each))
     common = {name: settings[0].get(name) for name in names if len({repr(each.get(name)) for each in settings}) == 1}
     labels = {name: _label(records, name) for name in names} | {name: records.label(name) for name in metrics}
-    groups = by_setting(records.done)
+    groups, said = by_setting(records.done), titles(records.runs)
     places = {one.name: place for place, group in enumerate(groups) for one in group}
-    runs = [_drawn(one) | {"setting": places[one.name]} for one in records.done]
+    runs = [_drawn(one, said[one.name]) | {"setting": places[one.name]} for one in records.done]
     for run, own in zip(runs, settings, strict=True):
         run["settings"] = {name: value for name, value in own.items() if name not in common}
     value = {
@@ -126,12 +128,12 @@ def _settings(one: Record) -> dict[str, Any]:
     return {"dtype_policy" if name == "precision" else name: value for name, value in found.items()}
 
 
-def _drawn(one: Record) -> dict:
+def _drawn(one: Record, title: str) -> dict:
     """A run as the page's scripts compare and draw it; `group` names it with all its seeds."""
     return {
         "name": one.name,
-        "label": title_of(one),
-        "group": title_of(one).replace(f", seed {one.settings.seed}", ""),
+        "label": title,
+        "group": title.replace(f", seed {one.settings.seed}", ""),
         "model": one.title,
         "family": one.family,
         "data": one.data,

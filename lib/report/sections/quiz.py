@@ -3,8 +3,7 @@
 from lib.report import claims
 from lib.report.pieces import in_lab, parts, piece, tiles
 from lib.report.records import Record, Records
-from lib.report.sections.decoders import named
-from lib.report.words import by_setting
+from lib.report.words import by_setting, title_of
 from lib.rounding import number
 
 
@@ -16,18 +15,18 @@ def quiz(records: Records) -> str:
     if not shown:
         return parts().notes(["No test images of these runs are at hand: their data or networks are not here."])
     real: dict[bytes, str] = {}  # runs of one dataset share them
-    runs = [_pairs(one, records, real) for one in shown]
+    runs = [_pairs(one, title_of(one, firsts), records, real) for one in shown]
     return parts().quiz(runs, {} if in_lab() else {"real": list(real.values()), "runs": runs})
 
 
-def _pairs(one: Record, records: Records, real: dict[bytes, str]) -> dict:
+def _pairs(one: Record, label: str, records: Records, real: dict[bytes, str]) -> dict:
     images = one.decoder["real"]
     count = min(len(images), len(one.samples["samples"]))
     real.setdefault(images.tobytes(), tiles(images, len(images), "")["src"])
     quality = next((name for name in claims.QUALITY if name in one.metrics), "")
     return {
         "name": one.name,
-        "label": named(one, records.done),
+        "label": label,
         "count": count,
         "size": images.shape[1:3],
         "real": list(real).index(images.tobytes()),

@@ -82,13 +82,14 @@ const comparison = (() => {
     said.textContent = columns.length < 2 ? "Add a run: a comparison needs two." : hidden;
     const charts = make("div", { class: "panels" }, ...[...kinds.values()].map(curves));
     one(".compared", box).replaceChildren(...columns.length ? [differencesTable(columns, base, rows), charts, ...galleries(columns)] : []);
+    showEpoch();
     watching.forEach((act) => act());
   }
 
   button.addEventListener("click", () => toggle(add.value));
   differ.addEventListener("change", () => { state.set("differ", differ.checked ? "" : "no", "compare"); draw(); });
   seeds.addEventListener("change", () => { state.set("seeds", seeds.checked ? "" : "apart", "compare"); draw(); });
-  for (const name of ["runs", "base", "differ", "seeds", "epoch"]) state.on(name, draw);
+  for (const name of ["runs", "base", "differ", "seeds"]) state.on(name, draw);
   draw();
   return { has, toggle, count: () => chosen().length, full: () => chosen().length >= MOST, watch: (act) => watching.push(act) };
 })();
@@ -191,28 +192,19 @@ function curves(columns) {
   return make("div", { class: "panel" }, svg, legend);
 }
 
-// ---- galleries: copies of those above, all at one epoch
+// ---- galleries: copies of those above, at the page's epoch
 
 function galleries(columns) {
   const found = columns.map((one, i) => [one, i, document.getElementById(one.run.film)]).filter(([, , film]) => film);
   if (!found.length) return [];
-  const films = [], panels = found.map(([{ run }, i, source]) => {
-    const film = source.cloneNode(true);
-    [film, ...all("[id]", film)].forEach((each) => each.removeAttribute("id"));
-    all(".controls, .ticks", film).forEach((each) => each.remove());
-    films.push([one(".film-view", film), film.dataset.epochs.split(",").map(Number)]);
-    return make("div", { class: `panel run-${i}` }, make("p", { class: "setting" }, swatch(), make("b", {}, run.label)), film);
+  const panels = found.map(([{ run }, i, source]) => {
+    const copy = source.cloneNode(true);
+    [copy, ...all("[id]", copy)].forEach((each) => each.removeAttribute("id"));
+    return make("div", { class: `panel run-${i}` }, make("p", { class: "setting" }, swatch(), make("b", {}, run.label)), copy);
   });
-  const epochs = [...new Set(films.flatMap(([, own]) => own))].sort((a, b) => a - b), out = make("output");
-  const slider = make("input", { type: "range", min: 0, max: epochs.length - 1, "aria-label": "Epoch of all galleries" });
-  const show = () => {
-    const epoch = epochs[slider.value];
-    out.textContent = `epoch ${epoch}`;
-    films.forEach(([view, own]) => view.style.setProperty("--frame", Math.max(own.findLastIndex((each) => each <= epoch), 0)));
-  };
-  const wanted = epochs.findLastIndex((epoch) => epoch <= Number(state.get("epoch", Infinity)));
-  slider.value = Math.max(wanted, 0);
-  slider.addEventListener("input", () => { show(); state.set("epoch", Number(slider.value) === epochs.length - 1 ? "" : epochs[slider.value], "compare"); });
-  show();
-  return [make("div", { class: "controls" }, make("label", {}, "Epoch", slider), out), make("div", { class: "panels galleries" }, ...panels)];
+  const every = [...new Set(found.flatMap(([, , film]) => epochsOf(film)))].sort((a, b) => a - b);
+  const slider = make("input", { type: "range", min: 0, max: every.length - 1, "aria-label": "Epoch of all galleries" });
+  const bar = make("div", { class: "epochs", "data-epochs": every.join(",") }, make("label", {}, "Epoch ", slider), make("output"));
+  epochs(bar);
+  return [bar, make("div", { class: "panels galleries" }, ...panels)];
 }
