@@ -22,7 +22,7 @@ SMALL = STYLE | {
     "axes.titlecolor": "#374151",
 }
 EVIDENCE = ("#94a3b8", "#a8a29e", "#b4a7c7")  # lighter than a study's own LINES
-WIDTH, ROW, GAP, TOP, BOTTOM, LEGEND = 330, 55, 24, 16, 37, 15  # CSS pixels
+WIDTH, ROW, GAP, TOP, BOTTOM, LEGEND = 330, 55, 24, 19, 37, 15  # CSS pixels
 LEFT, RIGHT, LETTER = 40, 10, 5.3  # to the right there is room for the names of marks
 LETTERS = 19  # below a chart, in one line
 REACH = 0.6  # how far beyond the numbers a mark may lie, in parts of their range: further ones would flatten the lines

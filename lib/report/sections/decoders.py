@@ -10,7 +10,7 @@ from lib.report.pieces import in_lab, parts, piece, tiles
 from lib.report.records import Record, Records
 from lib.report.words import by_setting, title_of
 
-BUDGET = 10e6  # characters of all decoders in a page, of which 15 MB are as much as it may have
+BUDGET = 8.2e6  # characters of all decoders in a page, of which 15 MB are as much as it may have
 SMALL = 32 * 32 * 3  # numbers of an image: decoders of smaller ones come first
 WALK = 12  # pictures of the way from one latent vector to another
 
@@ -25,6 +25,10 @@ def decoders(records: Records, every: bool = False) -> str:
     shown = _chosen(told, np.inf if every else BUDGET)
     without = [(title_of(one, firsts), one.decoder["reason"]) for one in firsts if "reason" in one.decoder]
     texts = [f"No live decoder of the {name}: {reason}." for name, reason in without]
+    if lacking := len(firsts) - len(told) - len(without):
+        texts.append(
+            f"{lacking} setting{'s have' if lacking > 1 else ' has'} no live decoder: the networks are not here."
+        )
     if left := len(told) - len(shown):
         why = "would make this page too large; latent-report report puts them in with --assets"
         texts.append(f"The decoders of {left} more setting{'s' * (left > 1)} {why}.")

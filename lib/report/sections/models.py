@@ -228,6 +228,8 @@ def _extent(group: list[Record]) -> list[figures.History]:
 def _numbers(records: Records, done: list[Record]) -> str:
     """The main number, sharpness and Fréchet distance of one setting, and which seed's images are shown."""
     texts = [f"{records.short(name)} {spread(values_of(done, name))}" for name in headlines(done)]
+    if texts:  # galleries may show an earlier epoch
+        texts[0] = f"after {listed(one.settings.epochs for one in done)} epochs: {texts[0]}"
     if len(done) > 1:
         texts.append(f"mean ± standard deviation of {len(done)} seeds · images: seed {done[0].settings.seed}")
     return " · ".join(texts)

@@ -81,6 +81,7 @@ const comparison = (() => {
     const kinds = Map.groupBy(columns.map((one, i) => ({ ...one, i })).filter((one) => one.run.curve.values.length), (one) => `${one.run.curve.label} ${one.run.curve.unit}`);
     said.textContent = columns.length < 2 ? "Add a run: a comparison needs two." : hidden;
     const charts = make("div", { class: "panels" }, ...[...kinds.values()].map(curves));
+    one(".compared", box).dataset.columns = columns.length;
     one(".compared", box).replaceChildren(...columns.length ? [differencesTable(columns, base, rows), charts, ...galleries(columns)] : []);
     showEpoch();
     watching.forEach((act) => act());
@@ -113,7 +114,7 @@ function differences(columns, base, only, grouped) {
   if (!only || columns.length < 2) return { rows: rows.filter((row) => known(row).length), hidden: "" };
   const alike = (row) => known(row).length && new Set(known(row)).size < 2, whole = (row) => known(row).length === columns.length;
   const shown = rows.filter((row) => known(row).length && !alike(row)), same = rows.filter((row) => alike(row) && whole(row)), some = rows.filter((row) => alike(row) && !whole(row));
-  const words = [same.length && `${same.length} that ${same.length > 1 ? "are" : "is"} the same in all`, some.length && `${some.length} that not all have`].filter(Boolean);
+  const words = [same.length && `${same.length} that ${same.length > 1 ? "are" : "is"} the same in all`, some.length && `${some.length} that are the same in all that have them`].filter(Boolean);
   return { rows: shown, hidden: `${shown.length ? "" : "Nothing differs. "}${words.length ? `Rows left out: ${words.join(", ")}.` : ""}` };
 }
 

@@ -140,6 +140,8 @@ function decoders() {
   };
   const move = (values, chosen = true) => {
     z = values;
+    said.textContent = "";
+    text.removeAttribute("aria-invalid");
     if (!waiting) {
       waiting = true; // a slow picture is drawn less often, so that the page goes on answering
       cost > 50 ? setTimeout(draw, 2 * cost) : requestAnimationFrame(draw);

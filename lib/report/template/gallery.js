@@ -22,12 +22,14 @@ function epochs(bar) {
   const slider = one("input", bar), play = one("button", bar), every = epochsOf(bar), last = every.length - 1;
   let timer = 0;
   const go = (index) => { state.set("epoch", index === last ? "" : every[index]); showEpoch(); };
-  const stop = () => { clearInterval(timer); timer = 0; if (play) play.textContent = "▶"; };
+  const name = play?.getAttribute("aria-label");
+  const stop = () => { clearInterval(timer); timer = 0; if (play) { play.textContent = "▶"; play.setAttribute("aria-label", name); } };
   slider.addEventListener("input", () => { stop(); go(Number(slider.value)); });
   play?.addEventListener("click", () => {
     if (timer) return stop();
     if (Number(slider.value) === last) go(0);
     play.textContent = "❚❚";
+    play.setAttribute("aria-label", name.replace("Play", "Pause"));
     timer = setInterval(() => { go(Number(slider.value) + 1); if (Number(slider.value) === last) stop(); }, 600);
   });
 }

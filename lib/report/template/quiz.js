@@ -53,7 +53,7 @@ function quiz() {
     past.set(run, [...(past.get(run) ?? []), errors]);
     const rate = (wrong, count) => `${Math.round(100 * wrong / count)} %`;
     said.textContent = `You took the generated image for the real one in ${errors} of ${pairs.length} pairs: an error rate of ${rate(errors, pairs.length)}. `
-      + `${run.distance ? `The run's ${run.distance[0]} is ${run.distance[1]}. ` : ""}Someone who cannot tell them apart is wrong in about 50 %${pairs.length === 20 ? "; with twenty pairs, guessing gives 6 to 14 errors in 19 of 20 rounds" : ""}.`;
+      + `${run.distance ? `The run's ${run.distance[0]} is ${run.distance[1]}. ` : ""}Someone who cannot tell them apart is wrong about half the time${pairs.length === 20 ? "; with twenty pairs, guessing gives 6 to 14 errors in 19 of 20 rounds" : ""}.`;
     one("tbody", results).replaceChildren(...[...past].map(([of, rounds]) => {
       const row = document.createElement("tr"), all = rounds.reduce((sum, wrong) => sum + wrong, 0);
       [of.label, `${rounds.join(", ")} of ${of.count}`, rate(all, of.count * rounds.length), (of.distance ?? ["–"]).join(" ")].forEach((text, i) => {
