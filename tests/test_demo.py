@@ -40,7 +40,7 @@ def test_in_a_browser(demo, browser, width):
     page.evaluate(f"Promise.all([...document.images].map({load})).then(() => true)")
     assert page.evaluate("[...document.images].every(image => image.naturalWidth && image.alt)")
     assert page.locator("figure[id^=fig-]").count() == 17
-    page.locator('a[href^="notebooks/"]').first.click()
+    page.locator('#runs-table a[href^="notebooks/"]').first.click()
     assert page.url.startswith((demo / "notebooks").as_uri())
     assert complaints == []
     page.close()
