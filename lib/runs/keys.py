@@ -140,7 +140,8 @@ def training_sources(notebook: str) -> dict[str, str]:
 def evaluation_sources(notebook: str) -> dict[str, str]:
     """The digests of the further definitions on which a run's numbers and images depend, by name."""
     every = sources(EVALUATION, (*TRAINED_BY, *EVALUATED_BY, *_of_model(notebook)))
-    return {name: digest for name, digest in every.items() if name not in training_sources(notebook)}
+    trained = training_sources(notebook)
+    return {name: digest for name, digest in every.items() if name not in trained}
 
 
 # ---- keys ----------------------------------------------------------------------------------------
