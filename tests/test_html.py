@@ -46,6 +46,14 @@ def test_a_runs_page_shows_its_figures_on_cards_with_their_words(executed):
     assert figures.DARK not in page
 
 
+def test_only_the_reports_page_has_the_reports_styles_and_scripts(executed):
+    for code in (True, False):
+        page = html.render(executed, "A page", code=code)
+        assert (".report .verdicts" in page, "function decoders()" in page) == (not code, not code)
+        assert ".card {" in page
+        assert "function contents()" in page
+
+
 @pytest.mark.parametrize(
     "markup",
     [

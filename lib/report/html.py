@@ -22,6 +22,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 TEMPLATE = Path(__file__).parent / "template"
+# The first two are of any page, the others of the report.
 STYLES = ("colours.css", "page.css", "report.css", "opening.css", "overview.css", "decoders.css")
 # The first is of any page, the others of the report; each may use what stands before it.
 SCRIPTS = (
@@ -131,9 +132,12 @@ def render(
     """
     notebook = nbformat.from_dict(notebook)
     notebook.metadata.pop("widgets", None)  # nbconvert fails where the widgets' state was not kept
-    script = "\n" + joined(*SCRIPTS if not code else SCRIPTS[:1])
+    styles, scripts = (
+        (STYLES[:2], SCRIPTS[:1]) if code else (STYLES, SCRIPTS)
+    )  # a run's page has no pieces of the report
+    script = "\n" + joined(*scripts)
     digests = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in (FIRST, script)]
-    page = {"title": title, "css": joined(*STYLES), "first": FIRST, "script": script, "digests": digests, "home": home}
+    page = {"title": title, "css": joined(*styles), "first": FIRST, "script": script, "digests": digests, "home": home}
     page |= {"home_name": home_name, "code": "shown" if code else "hidden"}
     markup, _ = Exporter().from_notebook_node(notebook, resources={"page": page})
     return markup.replace("<!--contents-->", contents(markup))
