@@ -72,6 +72,11 @@ def test_a_turning_point_is_said():
     assert " to 10 latents, 123 times its spread, then rises by 22.2 % (" in said
 
 
+def test_of_two_turning_points_the_one_further_from_both_ends_is_said():
+    found = effects.changes(only(results({2: [100.0, 101.0], 5: [60.0, 61.0], 10: [50.0, 51.0], 20: [80.0, 81.0]})))
+    assert [one.ends for one in found] == [(2, 10), (10, 20)]
+
+
 @pytest.mark.parametrize(
     "numbers", [{2: [22.0, 22.2], 10: [7.0, 9.1], 20: [8.5, 8.0]}, {2: [9.0], 10: [4.0], 20: [4.1]}]
 )
