@@ -66,15 +66,16 @@ def test_seeds_that_do_not_match_are_compared_by_their_means():
 
 def test_a_turning_point_is_said():
     found = effects.changes(only(results({2: [22.0, 22.2], 10: [6.9, 7.1], 20: [8.5, 8.6]})))
-    assert [one.ends for one in found] == [(2, 10), (10, 20)]
+    assert [one.ends for one in found] == [(2, 10), (10, 20), (2, 20)]
     said = effects.clause("Fréchet distance", "latent_dim", found, first=False)
     assert said.startswith("the Fréchet distance falls by 68.3 % (")
     assert " to 10 latents, 123 times its spread, then rises by 22.2 % (" in said
+    assert said.endswith("); over all, −61 %")
 
 
 def test_of_two_turning_points_the_one_further_from_both_ends_is_said():
     found = effects.changes(only(results({2: [100.0, 101.0], 5: [60.0, 61.0], 10: [50.0, 51.0], 20: [80.0, 81.0]})))
-    assert [one.ends for one in found] == [(2, 10), (10, 20)]
+    assert [one.ends for one in found] == [(2, 10), (10, 20), (2, 20)]
 
 
 @pytest.mark.parametrize(

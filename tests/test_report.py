@@ -511,10 +511,10 @@ def test_claims_are_tested_on_the_runs_of_other_studies_too(tmp_path, monkeypatc
             synthetic.write(run, canonical=True, test_loss=loss)
     found = records.of("one", str(tmp_path / "out" / "one"))
     assert str(found.verdicts[0]) == "supported"
-    assert "Also tested on 6 runs of “Seeds”, with these numbers of epochs: vae_mnist 50." in sections.verdicts(found)
+    assert "6 runs of “Seeds”, with these numbers of epochs: VAE on MNIST 50." in sections.verdicts(found)
     rows = {row[0]: row[-3:] for row in Tags(sections.verdicts(found)).rows if row}
     assert rows["comparison"] == ["seeds", "epochs", "holds"]
-    assert rows["vae_mnist, width 512, latent_dim 2 → 10"] == ["3", "50", "open, points to yes"]
+    assert rows["VAE on MNIST, width 512: 2 → 10 latents"] == ["3", "50", "open, points to yes"]
     for folder in (tmp_path / "out" / "seeds").glob("*/*"):  # their numbers alone are published
         shutil.rmtree(folder / "model")
         for file in folder.iterdir():
@@ -562,7 +562,7 @@ def test_a_row_of_the_verdicts_unfolds_to_its_comparisons(made):
     assert row.count("<details>") == 1
     assert "<b>Rule.</b> The test loss is at least 1 % lower at each step" in row
     cells = {each[0]: each[1:] for each in Tags(f"<tr {row}").rows if len(each) == 9}
-    compared = cells["vae_mnist, width 512, latent_dim 2 → 10"]
+    compared = cells["VAE on MNIST, width 512: 2 → 10 latents"]
     assert compared[1:3] == ["151.0 ± 1.0", "150.5 ± 1.0"]
     assert (compared[3], compared[4], compared[7]) == (
         "yes",
@@ -607,7 +607,9 @@ def test_no_claim_cites_a_figure_that_does_not_show_what_it_compares(tmp_path, m
         assert all(kinds[number] & wanted for number in cited[verdict.claim.number]), verdict.claim
     assert not any({1, 6} & set(numbers) for numbers in cited.values())  # tables of layers
     assert (cited[1], cited[2], cited[3], cited[5], cited[7]) == ([2, 3], [2, 4], [2, 5], [7, 8], [9])
-    assert (cited[8], cited[9], cited[11]) == ([10, 11, 12, 13], [10, 12], [14, 15, 16, 17])
+    assert (cited[8], cited[9], cited[11]) == ([10, 13], [10, 12], [14, 17])
+    told = "".join(piece["text"] for piece in shown_in(found, found.verdicts[7]))
+    assert told == "Figure 10 to Figure 13"
     assert (cited[13], cited[14]) == ([], [])
     assert [piece["href"] for piece in shown_in(found, found.verdicts[12])] == ["#budget"]
 

@@ -160,7 +160,7 @@ def _welch(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def changes(one: Series) -> list[Change]:
-    """The change over all values; if the number clearly turns back, one up to the turning point and one from there.
+    """The change over all values; if the number clearly turns back, before it one up to the turning point and one on.
 
     Values that are no numbers have no order: they go from the highest number to the lowest, if they are more than two.
     """
@@ -177,7 +177,8 @@ def changes(one: Series) -> list[Change]:
         and all(each.clear and abs(each.means[1] - each.means[0]) > least for each in pair)
     ]
     if turns:
-        return [*max(turns, key=lambda pair: min(abs(each.means[1] - each.means[0]) for each in pair))]
+        sharpest = max(turns, key=lambda pair: min(abs(each.means[1] - each.means[0]) for each in pair))
+        return [*sharpest, change(one, values[0], values[-1])]
     return [change(one, values[0], values[-1])]
 
 
@@ -223,7 +224,8 @@ def clause(label: str, setting: str, found: Sequence[Change], first: bool = True
     text = f"the {name} {verb(one)}{ends} by {_size(one, unit)}"
     if len(found) == 1:
         return text + spread
-    return f"{text} to {at(setting, one.ends[1])}{spread}, then {verb(found[1])} by {_size(found[1], unit)}"
+    back = f"then {verb(found[1])} by {_size(found[1], unit)}; over all, {found[2].percent}"
+    return f"{text} to {at(setting, one.ends[1])}{spread}, {back}"
 
 
 def _unclear(one: Change, ends: str, unit: str) -> str:

@@ -92,8 +92,8 @@ def _group(level: int, heading: str, parts: list, note: str = "", prefix: str = 
     shown = [figure for part in parts for figure in part["figures"]] + [fold["figure"] for fold in folds]
     cells = [cell for figure in shown for panel in figure["panels"] for cell in panel["cells"]]
     epochs = sorted({epoch for cell in cells if "film" in cell for epoch in cell["film"]["epochs"]})
-    name = f"{prefix} {heading}".strip()
-    found = {"level": level, "heading": heading, "id": slug(name), "name": name, "note": note}
+    name = " on ".join(filter(None, (prefix, heading)))
+    found = {"level": level, "heading": heading, "id": slug(f"{prefix} {heading}"), "name": name, "note": note}
     return found | {"epochs": epochs, "parts": parts, "folds": folds}
 
 

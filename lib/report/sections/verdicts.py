@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from lib.report import claims
 from lib.report.pieces import Aligned, page_of, parts, piece, referred, row
-from lib.report.records import Records
+from lib.report.records import FAMILIES, Records
 from lib.report.sections.opening import folded
-from lib.report.words import classifier, listed
+from lib.report.words import classifier, listed, phrase
 from lib.rounding import decimals, spread
 
 YES_OR_NO = {"holds": "yes", "fails": "no", "open": "open"}
@@ -50,11 +50,11 @@ def _named(records: Records, other) -> dict:
 
 
 def _lengths(results: Sequence[dict]) -> str:
-    """How many epochs the runs had: 'vae_mnist 50; gan_mnist 4 and 10'."""
+    """How many epochs the runs had: 'VAE on MNIST 50; GAN on MNIST 4 and 10'."""
     found: dict[str, set[int]] = {}
     for one in results:
         found.setdefault(one["notebook"], set()).add(one["settings"]["epochs"])
-    return "; ".join(f"{name} {listed(sorted(epochs))}" for name, epochs in found.items())
+    return "; ".join(f"{_named_notebook(name)} {listed(sorted(epochs))}" for name, epochs in found.items())
 
 
 def _claim(records: Records, one: claims.Verdict) -> dict:
@@ -89,9 +89,12 @@ def shown_in(records: Records, verdict: claims.Verdict) -> list[dict]:
             budget |= "budget" in test.measure.shown_by
             shown = [_figures_of(records, side, test.measure.shown_by) for side in sides]
             numbers |= set.intersection(*shown) or set.union(*shown)
-    links = [referred(records, f"[fig:{number}]", "")[0] for number in sorted(numbers)]
-    links += [{"text": "Budget", "href": "#budget"}] * budget
-    return [part for link in links for part in ({"text": ", "}, link)][1:]
+    inner, links = {number for number in numbers if {number - 1, number + 1} <= numbers}, []
+    for number in sorted(numbers - inner):  # 'Figure 2 to Figure 5' for four in a row
+        joint = " to " if number - 1 in inner else ", "
+        links += [{"text": joint}, referred(records, f"[fig:{number}]", "")[0]]
+    links += [{"text": ", "}, {"text": "Budget", "href": "#budget"}] * budget
+    return links[1:]
 
 
 def _figures_of(records: Records, results: Sequence[dict], kinds: Sequence[str]) -> set[int]:
@@ -122,9 +125,19 @@ def _effect(one: claims.Outcome) -> str:
 
 
 def _compared(test: claims.Test) -> str:
-    """What a test compares: 'vae_mnist, width 512: latent_dim 2 → 10'."""
-    changes = {name: value for name, value in test.before.items() if test.after and test.after[name] != value}
-    steps = {name: f"{value} → {test.after[name]}" if name in changes else value for name, value in test.before.items()}
-    texts = [str(value) if name == "notebook" else f"{name} {value}" for name, value in steps.items()]
-    texts += [f"{test.rising}: fewer → more"] if test.rising else []
-    return ", ".join(sorted(texts, key=lambda text: "→" in text))
+    """What a test compares: 'VAE on MNIST, width 512: 2 → 10 latents'."""
+    same, varied = [_named_notebook(test.before["notebook"])] * ("notebook" in test.before), []
+    for name, value in test.before.items():
+        after = value if test.after is None else test.after[name]
+        if name != "notebook":
+            (same if after == value else varied).append(phrase(name, value if after == value else f"{value} → {after}"))
+        elif after != value:
+            same, varied = same[1:], [f"{_named_notebook(value)} → {_named_notebook(after)}", *varied]
+    varied += [f"more {phrase(test.rising, '').strip()}"] if test.rising else []
+    return ": ".join(filter(None, (", ".join(same), ", ".join(varied))))
+
+
+def _named_notebook(name: str) -> str:
+    """A notebook's model and dataset as the page names them: 'VAE on MNIST'."""
+    model, _, dataset = name.partition("_")
+    return f"{model.upper()} on {FAMILIES.get(dataset, dataset)}"

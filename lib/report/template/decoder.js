@@ -251,7 +251,8 @@ function decoders() {
   one("#decoder-zero").addEventListener("click", () => move(order.map(() => 0)));
   const typed = () => {
     const values = vector(text.value, order.length);
-    said.textContent = Array.isArray(values) ? "" : values;
+    const beyond = Array.isArray(values) && values.some((value) => Math.abs(value) > REACH);
+    said.textContent = beyond ? `Numbers beyond ±${REACH} lie outside the sliders and the plane.` : Array.isArray(values) ? "" : values;
     text.setAttribute("aria-invalid", !Array.isArray(values));
     if (Array.isArray(values)) move(values);
   };
