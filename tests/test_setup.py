@@ -1,7 +1,10 @@
 """The lists of dependencies agree, and what the project pins is what is installed."""
 
 import importlib.metadata
+import os
 import re
+import subprocess
+import sys
 import tomllib
 
 import yaml
@@ -62,3 +65,24 @@ def test_every_import_of_a_package_is_declared():
         for name in re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE):
             distributions = {canonicalize_name(one) for one in modules.get(name, [])}
             assert name in builtin or not distributions or distributions & declared, f"{path.name} imports {name}"
+
+
+def test_every_room_of_lib_is_a_package_of_the_project():
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert sorted(packages) == sorted(
+        ".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "lib").rglob("__init__.py")
+    )
+
+
+def test_what_publishes_the_reports_lists_them(tmp_path):
+    """The step of the workflow, run on a copy of what the repository holds."""
+    steps = yaml.safe_load((ROOT / ".github/workflows/pages.yml").read_text())["jobs"]["publish"]["steps"]
+    (step,) = [one["run"] for one in steps if one.get("name", "").startswith("list")]
+    for name in ("homework", "architectures"):
+        (tmp_path / "reports" / name).mkdir(parents=True)
+        for file in ("summary.json", "index.html"):
+            (tmp_path / "reports" / name / file).symlink_to(ROOT / "reports" / name / file)
+    command = step.replace(".venv/bin/python", sys.executable)
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    page = (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
+    assert all(f'href="{name}/index.html"' in page for name in ("homework", "architectures"))
