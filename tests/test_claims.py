@@ -227,3 +227,28 @@ def test_runs_of_earlier_code_without_a_setting_do_not_stop_the_report():
 def test_infinite_and_zero_values_do_not_stop_the_report():
     results = [*losses({2: float("inf"), 10: 0.0, 20: 1.0}), run(sharpness=0.0), run(latent_dim=10, sharpness=0.0)]
     assert len(claims.verdicts(results)) == 14
+
+
+@pytest.mark.parametrize(
+    ("losses_at_10", "there", "large", "word"),
+    [
+        ((110.0, 110.1, 110.2), "yes", "yes", "holds"),
+        ((148.0, 147.5, 149.0), "yes", "not clear", "holds"),  # on average 1.2 % lower, by no seed surely 1 %
+        ((149.9, 149.8, 149.9), "yes", "no", "fails"),
+        ((151.0, 149.0, 150.2), "not clear", "not clear", "open"),
+        ((152.9, 153.0, 153.1), "yes, the other way", "no", "fails"),
+    ],
+)
+def test_that_an_effect_is_there_and_that_it_is_as_large_as_claimed_are_two_things(losses_at_10, there, large, word):
+    runs = [run(latent_dim=2, seed=seed, test_loss=150.0) for seed in range(3)]
+    runs += [run(latent_dim=10, seed=seed, test_loss=loss) for seed, loss in enumerate(losses_at_10)]
+    (one,) = verdict(1, runs).outcomes
+    assert (one.there, one.large, one.decided) == (there, large, word)
+
+
+def test_of_a_claim_that_nothing_changes_a_change_either_way_is_large():
+    for factor, large in ((1.0, "no"), (1.2, "yes"), (0.8, "yes")):
+        runs = [run("vae_cifar10", width=256, seed=seed, test_loss=150.0 + 0.01 * seed) for seed in range(3)]
+        runs += [run("vae_cifar10", width=1024, seed=seed, test_loss=150.0 * factor) for seed in range(3)]
+        (one,) = verdict(7, runs).outcomes
+        assert one.large == large

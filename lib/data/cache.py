@@ -1,4 +1,4 @@
-"""Folders that are made once for all and kept beside the downloaded datasets."""
+"""Folders that are made once for all: kept beside the downloaded datasets, some of them in this repository."""
 
 import hashlib
 import json
@@ -11,6 +11,11 @@ from filelock import FileLock
 
 from lib.data.download import folder as data_folder
 from lib.errors import UserError
+from lib.notebooks import ROOT
+
+# Of the two datasets that need no download, as the pinned packages make them: a first run would train a classifier for
+# 40 s. tests/test_kept.py says how they are renewed.
+KEPT = ROOT / "lib" / "scores" / "kept"
 
 
 def scores_folder() -> Path:
@@ -29,7 +34,7 @@ def scores_folder() -> Path:
 
 
 def cached(what: str, key: dict, make: Callable[[Path], None]) -> Path:
-    """A folder that is made once and kept beside the downloaded datasets: the one of this key, or a new one.
+    """A folder that is made once and kept: the one of this key, from the repository or the user's cache, or a new one.
 
     Whoever comes first makes it, aside, and renames it when it is whole; others wait.
 
@@ -39,7 +44,10 @@ def cached(what: str, key: dict, make: Callable[[Path], None]) -> Path:
         make: fills the empty folder that it is given.
     """
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    folder = data_folder() / "scores" / f"{what[:60]}-{digest}"
+    name = f"{what[:60]}-{digest}"
+    if (KEPT / name).is_dir():
+        return KEPT / name
+    folder = data_folder() / "scores" / name
     if folder.is_dir():
         return folder
     home = scores_folder()

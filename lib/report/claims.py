@@ -178,6 +178,27 @@ class Outcome:
     def decided(self) -> str:
         return judge(self.effects, self.test.kind, self.test.measure.minimum)
 
+    @property
+    def there(self) -> str:
+        """Whether there is any effect, be it smaller than claimed."""
+        if self.hindrance or self.seeds < MIN_SEEDS:
+            return "open"
+        low, high = _interval(self.effects)
+        if low <= 0 <= high:
+            return "not clear"
+        return "yes" if low > 0 or self.test.kind == "same" else "yes, the other way"
+
+    @property
+    def large(self) -> str:
+        """Whether the effect is of the size that the rule names: whether its whole interval is, or none of it."""
+        if self.hindrance or self.seeds < MIN_SEEDS:
+            return "open"
+        (low, high), least = _interval(self.effects), self.test.measure.minimum
+        sides = [(low, high), (-high, -low)] if self.test.kind == "same" else [(low, high)]
+        if any(low >= least for low, _ in sides):
+            return "yes"
+        return "no" if all(high < least for _, high in sides) else "not clear"
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -210,15 +231,19 @@ def judge(effects: Sequence[float], kind: str, minimum: float, width: float | No
     """
     if not effects or (width is None and len(effects) < MIN_SEEDS):
         return "open"
-    mean, half = fmean(effects), half_interval(effects, CONFIDENCE, width) if len(effects) > 1 else 0.0
-    low, high = mean - half, mean + half
+    mean, (low, high) = fmean(effects), _interval(effects, width)
     if kind == "same":
-        holds, fails = -minimum < low and high < minimum, abs(mean) >= minimum and abs(mean) > half
+        holds, fails = -minimum < low and high < minimum, abs(mean) >= minimum and not low <= 0 <= high
     else:
         holds, fails = mean >= minimum and low > 0, high < minimum or (minimum == 0 and high <= 0)
     if kind == "no gain":
         holds, fails = fails, holds
     return "holds" if holds else "fails" if fails else "open"
+
+
+def _interval(effects: Sequence[float], width: float | None = None) -> tuple[float, float]:
+    mean, half = fmean(effects), half_interval(effects, CONFIDENCE, width) if len(effects) > 1 else 0.0
+    return mean - half, mean + half
 
 
 def half_interval(values: Sequence[float], below: float, width: float | None = None) -> float:

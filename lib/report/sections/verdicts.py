@@ -10,7 +10,7 @@ from lib.report.words import classifier, listed, phrase
 from lib.rounding import decimals, spread
 
 YES_OR_NO = {"holds": "yes", "fails": "no", "open": "open"}
-HEAD = ("comparison", "number", "before", "after", "any effect", "needed", "seeds", "epochs", "holds")
+HEAD = ("comparison", "number", "before", "after", "effect", "needed", "as large", "seeds", "epochs", "holds")
 
 
 @piece
@@ -42,7 +42,22 @@ def _note(records: Records) -> list[dict]:
     for one in records.verdicts:
         lossy.setdefault(one.reencoded, []).append(str(one.claim.number))
     note += [{"text": f" Based on {name}, at least in part: {listed(each)}."} for name, each in lossy.items() if name]
-    return note + [{"text": " If runs have different lengths, those with the most seeds count."}] * bool(tested)
+    note += [{"text": " If runs have different lengths, those with the most seeds count."}] * bool(tested)
+    return [*note, {"text": f" {_sizes(records)}"}]
+
+
+def _sizes(records: Records) -> str:
+    """How many comparisons show an effect of which it is not certain that it is as large as the rule asks."""
+    tests = [(one.claim.number, each) for one in records.verdicts for each in one.outcomes]
+    doubtful = [number for number, one in tests if one.decided == "holds" and one.large == "not clear"]
+    text = (
+        "A gain holds if its mean is at least the needed size and its interval (one-sided 95 %, Student's t) is above "
+        "0. “As large” asks more: that the whole interval has at least that size."
+    )
+    if not doubtful:
+        return text
+    count = f"{len(doubtful)} comparison{'s' * (len(doubtful) > 1)}"
+    return f"{text} It is not clear in {count} that hold{'s' * (len(doubtful) == 1)}, of claims {listed(doubtful)}."
 
 
 def _named(records: Records, other) -> dict:
@@ -111,17 +126,7 @@ def _outcome(one: claims.Outcome, shared: int) -> dict:
     epochs = " → ".join(dict.fromkeys(listed(side) for side in one.epochs))
     sides = [Aligned(spread(side, shared) if side else "") for side in (one.before, one.after)]
     what = test.measure.label + ", of pixels" * (one.metric == "frechet_pixels")
-    return row(_compared(test), what, *sides, _effect(one), test.needed, one.seeds, epochs, holds)
-
-
-def _effect(one: claims.Outcome) -> str:
-    """Whether there is any effect, be it smaller than claimed."""
-    better, worse = (claims.judge([sign * each for each in one.effects], "gain", 0.0) for sign in (1, -1))
-    if one.hindrance or one.seeds < claims.MIN_SEEDS:
-        return "open"
-    if "holds" not in (better, worse):
-        return "not clear"
-    return "yes" if better == "holds" or one.test.kind == "same" else "yes, the other way"
+    return row(_compared(test), what, *sides, one.there, test.needed, one.large, one.seeds, epochs, holds)
 
 
 def _compared(test: claims.Test) -> str:
