@@ -197,7 +197,7 @@ def drawing(figure: figures.Figure, form: str = "svg+xml") -> dict:
     if form == "svg+xml":
         return picture(_slim(figure.svg()), form, figure.size, figure.alt, "chart")
     few = Image.open(io.BytesIO(figure.png())).convert("RGB").quantize(128)
-    return picture(_png(few), "png", figure.size, figure.alt, "chart")
+    return picture(_saved(few, "PNG", optimize=True), "png", figure.size, figure.alt, "chart")
 
 
 def _slim(svg: bytes) -> bytes:
@@ -212,7 +212,7 @@ def tiles(images: np.ndarray, columns: int, alt: str, width: int = 350) -> dict:
     canvas = figures.mosaic(images, columns)
     image = Image.fromarray(canvas if images.shape[-1] == 3 else canvas[..., 0])
     scale = max(1, round(width / canvas.shape[1]))
-    return picture(_png(image), "png", (canvas.shape[1] * scale, canvas.shape[0] * scale), alt)
+    return picture(_lossless(image), "webp", (canvas.shape[1] * scale, canvas.shape[0] * scale), alt)
 
 
 def frames(grids: np.ndarray, alt: str) -> dict:
@@ -226,13 +226,17 @@ def frames(grids: np.ndarray, alt: str) -> dict:
     )
     height, width = strip.shape[:2]
     if grids.shape[-1] == 1:
-        return picture(_png(Image.fromarray(strip[..., 0])), "png", (width, height), alt)
-    file = io.BytesIO()
-    Image.fromarray(strip.repeat(2, axis=0).repeat(2, axis=1)).save(file, "WEBP", quality=75, method=4)
-    return picture(file.getvalue(), "webp", (width, height), alt)
+        return picture(_lossless(Image.fromarray(strip[..., 0])), "webp", (width, height), alt)
+    twice = Image.fromarray(strip.repeat(2, axis=0).repeat(2, axis=1))
+    return picture(_saved(twice, "WEBP", quality=70, method=6), "webp", (width, height), alt)
 
 
-def _png(image: Image.Image) -> bytes:
+def _lossless(image: Image.Image) -> bytes:
+    """As WebP, which takes a tenth to a third less than PNG."""
+    return _saved(image, "WEBP", lossless=True, method=6, quality=100)
+
+
+def _saved(image: Image.Image, form: str, **options) -> bytes:
     file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
+    image.save(file, form, **options)
     return file.getvalue()

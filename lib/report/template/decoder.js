@@ -9,10 +9,17 @@ const ACTIVATIONS = {
   silu: () => (x) => x / (1 + Math.exp(-x)),
 };
 
+// Base 85: five digits are four bytes.
+const DIGITS = new Map([..."0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%:()*+-;.=,?@^_`{|}~"].map((digit, i) => [digit, i]));
+
 async function unpacked(text) {
-  const letters = atob(text), bytes = new Uint8Array(letters.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i);
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer();
+  const bytes = new Uint8Array(4 * Math.ceil(text.length / 5)), view = new DataView(bytes.buffer);
+  for (let i = 0, at = 0; i < text.length; at += 4) {
+    let value = 0;
+    for (const end = i + 5; i < end; i++) value = 85 * value + (DIGITS.get(text[i]) ?? 84);
+    view.setUint32(at, value);
+  }
+  return new Response(new Blob([bytes.subarray(0, Math.floor(text.length * 4 / 5))]).stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer();
 }
 
 // A function from latents to the image's numbers in [0, 1].
@@ -251,10 +258,10 @@ function decoders() {
   one("#decoder-zero").addEventListener("click", () => move(order.map(() => 0)));
   const typed = () => {
     const values = vector(text.value, order.length);
-    const beyond = Array.isArray(values) && values.some((value) => Math.abs(value) > REACH);
-    said.textContent = beyond ? `Numbers beyond ±${REACH} lie outside the sliders and the plane.` : Array.isArray(values) ? "" : values;
     text.setAttribute("aria-invalid", !Array.isArray(values));
-    if (Array.isArray(values)) move(values);
+    if (!Array.isArray(values)) { said.textContent = values; return; }
+    move(values);
+    if (values.some((value) => Math.abs(value) > REACH)) said.textContent = `Numbers beyond ±${REACH} lie outside the sliders and the plane.`;
   };
   text.addEventListener("change", typed);
   text.addEventListener("blur", () => { if (!said.textContent) say(); });
