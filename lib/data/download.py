@@ -175,11 +175,11 @@ def _download(name: str, file: str, aside: Path, progress: bool) -> Path:
     part = f"{file} of " * bool(source.beside)
     print(f"downloading {part}{name} ({source.megabytes} MB) from {url} to {folder()}", flush=True)
     try:
-        with _opened(url) as answer, path.open("wb") as file:
+        with _opened(url) as answer, path.open("wb") as stored:
             while block := answer.read(2**20):
-                file.write(block)
+                stored.write(block)
                 digest.update(block)
-                print(f"\r{file.tell() / 1e6:.0f} MB" if progress else "", end="", flush=True)
+                print(f"\r{stored.tell() / 1e6:.0f} MB" if progress else "", end="", flush=True)
         print(end="\n" if progress else "")
         if digest.hexdigest() != source.files[file]:
             raise UserError(f"it has sha256 {digest.hexdigest()}, expected {source.files[file]}")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.data import dataset, npz, pack
+from lib.data import dataset, npz, packing
 from lib.data.dataset import BuiltIn, Dataset
 from lib.data.download import SOURCES, again, by_hand, fetch, folder, missing
 from lib.errors import UserError, nearest
@@ -59,7 +59,7 @@ def load(name: str, validation: int = 5000) -> Dataset:
     if not is_path(name):
         return replace(found, name=name, class_names=BUILT_IN[name].class_names)
     names = _class_names(file, found) or found.class_names
-    return replace(found, name=found.name if name.endswith(".npz") else pack.title(name), class_names=names)
+    return replace(found, name=found.name if name.endswith(".npz") else packing.title(name), class_names=names)
 
 
 def fingerprint(name: str) -> str:
@@ -124,7 +124,7 @@ def _file(name: str, download: bool = False) -> str:
     if name in SOURCES:
         return str(_converted(name, download))
     if is_path(name):
-        return str(pack.of_folder(name))
+        return str(packing.of_folder(name))
     known = ", ".join(DATASETS)
     raise UserError(
         f"dataset {name!r} is neither one of {known} nor the path of an .npz file or, with a / in it, of a folder "
@@ -157,11 +157,11 @@ def _read(read: Callable, file: Any, *arguments) -> Any:
     except UserError as error:
         if "; convert: " not in str(error) or " is object" in str(error):  # no object is unpickled
             raise
-        raise UserError(f"{error}, or {pack.command(str(file), 'fit')}") from None
+        raise UserError(f"{error}, or {packing.command(str(file), 'fit')}") from None
 
 
 def _class_names(file: str, found: Dataset) -> tuple[str, ...] | None:
-    """The names of the classes, where an .npz file has them in the order of their numbers, as `pack` writes them."""
+    """The names of the classes, where an .npz file has them in the order of their numbers, as `packing` writes them."""
     with suppress(OSError, ValueError, KeyError), np.load(dataset._path(file), allow_pickle=False) as arrays:
         names = arrays["class_names"]
         if found.y_train is not None and names.dtype.kind == "U" and names.shape > (found.y_train.max(),):
