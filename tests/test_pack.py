@@ -10,7 +10,7 @@ from test_own_data import COLOURED, CONVERTED, IMAGES, LABELS, arrays, changed
 
 from lib import data
 from lib.__main__ import main
-from lib.data import pack
+from lib.data import packing
 from lib.errors import UserError
 from lib.settings import check_images
 
@@ -86,9 +86,7 @@ def test_train_and_test_are_taken_from_folders_of_these_names(flowers, tmp_path)
     loaded, said = packed(tmp_path / "split", tmp_path / "out.npz")
     assert loaded.counts == {"train": 36, "validation": 0, "test": 24}
     assert set(loaded.y_test) == {0, 2}
-    assert said == [
-        "60 images of 3 classes, ['daisy', 'rose', 'tulip']; 24 of them are for the test, as its folders say"
-    ]
+    assert said == ["60 images of 3 classes (daisy, rose, tulip); 24 of them are for the test, as its folders say"]
     shutil.rmtree(tmp_path / "split" / "test")
     with pytest.raises(UserError, match="has only one of train/ and test/"):
         packed(tmp_path / "split", tmp_path / "other.npz")
@@ -147,7 +145,7 @@ def test_an_image_is_upright_its_middle_is_kept_and_transparency_is_white(tmp_pa
     Image.fromarray(clear).save(tmp_path / "clear.png")
     deep = (np.arange(64, dtype=np.uint16) * 1000).reshape(8, 8)
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    turned, cleared, deep_read = (pack._opened(tmp_path / f"{name}.png", 8) for name in ("turned", "clear", "deep"))
+    turned, cleared, deep_read = (packing._opened(tmp_path / f"{name}.png", 8) for name in ("turned", "clear", "deep"))
     assert (turned[:4] == (255, 0, 0)).all()
     assert (turned[4:] == (0, 255, 0)).all()
     assert (cleared[:4] == 0).all()
@@ -256,11 +254,7 @@ def test_what_cannot_be_mended_is_refused_as_before(tmp_path):
 def test_a_study_finds_its_folder_of_images(flowers, study):
     from lib.study import plan
 
-    path = study(
-        "notebooks: {vae_cifar10: {defaults: {dataset: ./my flowers/}, runs: [{validation: 2, batch_size: 8}]}}"
-    )
+    path = study("notebooks: {vae_cifar10: {runs: [{dataset: ./my flowers/, batch_size: 8}]}}")
     (run,) = plan.read(str(path)).runs
     assert run.settings.dataset == str(flowers)
-    assert (
-        "datasetmy_flowers" in run.name or "dataset" not in run.name
-    )  # a default of the notebook's is not in the name
+    assert run.name.endswith("-batch_size8-datasetmy_flowers")

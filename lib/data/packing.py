@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -138,9 +138,8 @@ def _images(folder: Path, size: int | None, say: Say, whole: bool = False) -> Ar
             hint = f"{command(str(folder), '', ' --size 32')}, or with another size"
             raise UserError(f"{folder}: {fault}; expected squares of one size: {hint}")
     if unreadable:
-        some = ", ".join(f"{file} ({short(reason)})" for file, reason in list(unreadable.items())[:8])
-        more = ", ..." * (len(unreadable) > 8)
-        words = f"{len(unreadable)} of {len(unreadable) + len(read)} files cannot be read: {some}{more}"
+        some = _some([f"{file} ({short(reason)})" for file, reason in unreadable.items()])
+        words = f"{len(unreadable)} of {len(unreadable) + len(read)} files cannot be read: {some}"
         if whole:
             raise UserError(f"{folder}: {words}; remove them, or leave them out: {command(str(folder), '')}")
         say(f"left out: {words}")
@@ -189,12 +188,16 @@ def _split(files: list[str], images: np.ndarray, say: Say) -> Arrays:
         stray = files[classes.index("")]
         raise UserError(f"{stray}: lies beside folders of classes; expected all images in such folders, or none")
     arrays = {"x_train": images[~test], "x_test": images[test]}
-    words = f"of {len(names)} classes, {short(names.tolist())}" if len(names) > 1 else "without classes"
+    words = f"of {len(names)} classes ({_some(names)})" if len(names) > 1 else "without classes"
     how = "as its folders say" if given else "drawn by a fixed seed"
     say(f"{len(files)} images {words}; {len(arrays['x_test'])} of them are for the test, {how}")
     if len(names) > 1:
         arrays |= {"y_train": labels[~test], "y_test": labels[test], "class_names": names}
     return arrays
+
+
+def _some(words: Sequence[str], most: int = 10) -> str:
+    return ", ".join(words[:most]) + ", ..." * (len(words) > most)
 
 
 # --- an .npz file ---
@@ -264,7 +267,7 @@ def _numbered(arrays: Arrays, say: Say) -> Arrays:
         return arrays
     names, numbers = np.unique(both, return_inverse=True)
     names = names.astype(str)
-    say(f"labels are numbered in order: {short(dict(enumerate(names.tolist())))}")
+    say(f"labels are numbered from 0 in the order {_some(names)}")
     first, last = np.split(numbers, [arrays["y_train"].size])
     return arrays | {"y_train": first, "y_test": last, "class_names": names}
 
