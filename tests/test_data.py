@@ -525,7 +525,7 @@ def test_fashion_mnist_is_made_of_its_four_files(home, server, monkeypatch, fake
     for name in IMAGES:
         np.testing.assert_array_equal(getattr(loaded, name)[..., 0], made[name])
     np.testing.assert_array_equal(loaded.y_test, made["y_test"])
-    assert (loaded.name, loaded.canonical, loaded.class_names[9]) == ("fashion_mnist", False, "ankle boot")
+    assert (loaded.name, loaded.canonical) == ("fashion_mnist", False)
     assert capsys.readouterr().out.count("downloading") == 4 - by_hand
     assert "as published" in data.verify("fashion_mnist")
     assert "present" in data.listing()
@@ -579,8 +579,7 @@ def test_cifar100_is_converted_from_its_archive(home, monkeypatch):
     monkeypatch.setattr(download, "CIFAR100_MD5", md5s)
     loaded = data.load("cifar100", validation=0)
     np.testing.assert_array_equal(loaded.x_test[4, 2, 3], rows["test"][4].reshape(3, 32, 32)[:, 2, 3])
-    assert [loaded.class_names[label] for label in loaded.y_train[:2]] == ["worm", "apple"]
-    assert len(set(loaded.class_names)) == 100
+    assert loaded.y_train[:2].tolist() == [99, 0]
     assert data.header("cifar100")[1] == loaded.shape
 
 

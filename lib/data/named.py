@@ -11,25 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lib.data import dataset, npz, packing
 from lib.data.dataset import BuiltIn, Dataset
 from lib.data.download import SOURCES, again, by_hand, fetch, folder, missing
 from lib.errors import UserError, nearest
 
-CLOTHES = ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
-FINE = """
-    apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
-    caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant
-    flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree
-    motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate
-    poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider
-    squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle
-    wardrobe whale willow_tree wolf woman worm"""
 BUILT_IN = dataset.BUILT_IN | {
-    "fashion_mnist": BuiltIn("Fashion-MNIST: 70,000 pieces of clothing", 60_000, (28, 28, 1), CLOTHES),
-    "cifar100": BuiltIn("CIFAR-100: 60,000 photographs", 50_000, (32, 32, 3), tuple(FINE.split())),
+    "fashion_mnist": BuiltIn("Fashion-MNIST: 70,000 pieces of clothing", 60_000, (28, 28, 1), ()),
+    "cifar100": BuiltIn("CIFAR-100: 60,000 photographs", 50_000, (32, 32, 3), ()),
 }
 DATASETS = tuple(BUILT_IN)
 
@@ -56,10 +45,9 @@ def load(name: str, validation: int = 5000) -> Dataset:
     """
     file = _file(name, download=True)
     found = _read(dataset.load, file, validation)
-    if not is_path(name):
-        return replace(found, name=name, class_names=BUILT_IN[name].class_names)
-    names = _class_names(file, found) or found.class_names
-    return replace(found, name=found.name if name.endswith(".npz") else packing.title(name), class_names=names)
+    if name.endswith(".npz"):
+        return found
+    return replace(found, name=packing.title(name) if is_path(name) else name)
 
 
 def fingerprint(name: str) -> str:
@@ -158,12 +146,3 @@ def _read(read: Callable, file: Any, *arguments) -> Any:
         if "; convert: " not in str(error) or " is object" in str(error):  # no object is unpickled
             raise
         raise UserError(f"{error}, or {packing.command(str(file), 'fit')}") from None
-
-
-def _class_names(file: str, found: Dataset) -> tuple[str, ...] | None:
-    """The names of the classes, where an .npz file has them in the order of their numbers, as `packing` writes them."""
-    with suppress(OSError, ValueError, KeyError), np.load(dataset._path(file), allow_pickle=False) as arrays:
-        names = arrays["class_names"]
-        if found.y_train is not None and names.dtype.kind == "U" and names.shape > (found.y_train.max(),):
-            return tuple(names.tolist())
-    return None

@@ -5,13 +5,11 @@ the test. Subfolders are classes. Hidden files are ignored.
 """
 
 import glob
-import hashlib
 import os
 import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +47,7 @@ def pack(source: str, out: str, size: int | None = None, grey: bool = False, say
     where = Path(os.path.expanduser(source))
     if not where.exists():
         raise UserError(f"{where.absolute()}: is not there; expected a folder of images or an .npz file")
-    arrays = _images(where, size, say) if where.is_dir() else _fitted(where, size, say)
+    arrays = _images(where, size, say) if where.is_dir() else _mended(where, size, say)
     _write(path, _greyed(arrays, grey, say))
     return path
 
@@ -65,14 +63,13 @@ def of_folder(name: str) -> Path:
     folder = Path(os.path.abspath(os.path.expanduser(name)))
     if not folder.is_dir():
         raise UserError(f"dataset {name}: {folder} is no folder; expected a folder of images or an .npz file")
-    states = [(file, os.stat(folder / file)) for file in _listed(folder)]
-    listed = repr([(file, state.st_size, state.st_mtime_ns) for file, state in states])
 
     def make(made: Path) -> None:
         arrays = _images(folder, None, lambda line: print(f"dataset {name}: {line}", file=sys.stderr), whole=True)
         _write(made / "images.npz", _greyed(arrays, False, lambda line: None), folder)
 
-    key = {"folder": str(folder), "files": hashlib.sha256(listed.encode()).hexdigest()}
+    states = [(file, os.stat(folder / file)) for file in _listed(folder)]
+    key = {"folder": str(folder), "files": [(file, state.st_size, state.st_mtime_ns) for file, state in states]}
     return cached(f"images-{title(name)}", key, make) / "images.npz"
 
 
@@ -105,18 +102,19 @@ def _write(path: Path, arrays: Arrays, called: Path | None = None) -> None:
 # --- a folder of images ---
 
 
-@lru_cache
-def _suffixes() -> set[str]:
+def _listed(folder: Path) -> list[str]:
+    """The images in a folder and its subfolders, relative to it and in order; if it has train/ and test/, in these."""
     from PIL import Image
 
-    return {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-
-
-def _listed(folder: Path) -> list[str]:
-    """The images in a folder and its subfolders, relative to it and in order."""
+    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
     files = glob.iglob("**/*", root_dir=folder, recursive=True)  # leaves hidden ones out
-    found = sorted(Path(file).as_posix() for file in files if os.path.splitext(file)[1].lower() in _suffixes())
-    return [file for file in found if os.path.isfile(folder / file)]
+    found = sorted(
+        one for one in files if os.path.splitext(one)[1].lower() in suffixes and os.path.isfile(folder / one)
+    )
+    tops = {file.partition("/")[0] for file in found if "/" in file}
+    if len(tops & {*PARTS}) == 1:
+        raise UserError(f"{folder}: has only one of train/ and test/; expected both or neither")
+    return [file for file in found if file.partition("/")[0] in PARTS] if tops >= {*PARTS} else found
 
 
 def _images(folder: Path, size: int | None, say: Say, whole: bool = False) -> Arrays:
@@ -126,7 +124,7 @@ def _images(folder: Path, size: int | None, say: Say, whole: bool = False) -> Ar
         whole: whether a file that cannot be read is an error; otherwise it is left out, and named.
     """
     read, unreadable = {}, {}
-    for file in _parted(folder, _listed(folder)):
+    for file in _listed(folder):
         try:
             image = read[file] = _opened(folder / file, size)
         except Exception as error:  # a damaged file raises nearly anything
@@ -146,14 +144,6 @@ def _images(folder: Path, size: int | None, say: Say, whole: bool = False) -> Ar
     if len(read) < sum(FEWEST.values()):
         raise UserError(f"{folder}: {len(read)} images, expected at least {sum(FEWEST.values())}")
     return _split(list(read), np.stack(list(read.values())), say)
-
-
-def _parted(folder: Path, files: list[str]) -> list[str]:
-    """The files that are used: where there are train/ and test/, only what is in them."""
-    tops = {file.partition("/")[0] for file in files if "/" in file}
-    if len(tops & {*PARTS}) == 1:
-        raise UserError(f"{folder}: has only one of train/ and test/; expected both or neither")
-    return [file for file in files if file.partition("/")[0] in PARTS] if tops >= {*PARTS} else files
 
 
 def _opened(path: Path, size: int | None) -> np.ndarray:
@@ -203,8 +193,8 @@ def _some(words: Sequence[str], most: int = 10) -> str:
 # --- an .npz file ---
 
 
-def _fitted(path: Path, size: int | None, say: Say) -> Arrays:
-    """The arrays of an .npz file, converted as the messages of `npz` would have it."""
+def _mended(path: Path, size: int | None, say: Say) -> Arrays:
+    """The arrays of an .npz file, converted by the same lines as the messages of `npz` show."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in (*ARRAYS, "class_names") if key in file}
@@ -212,39 +202,30 @@ def _fitted(path: Path, size: int | None, say: Say) -> Arrays:
     except Exception:  # a damaged zip raises nearly anything
         npz.headers(path)  # says what is wrong
         raise
-    steps = (_scaled, _unflattened, _channels_last) + (() if size else (_squared,))
-    for step in steps:
-        lines = {key: line.format(key) for key in FEWEST if (line := step(key, arrays))}
-        made = {key: eval(line, {"np": np}, arrays) for key, line in lines.items()}
-        for key, line in lines.items():
-            say(f"{key} = {line}")
+    while lines := {key: line.format(key) for key in FEWEST if (line := _line(key, arrays, size))}:
+        made = {key: eval(line, {"np": np}, arrays) for key, line in lines.items()}  # of ours: only numbers vary
+        say("; ".join(f"{key} = {line}" for key, line in lines.items()))
         arrays |= made
     if size:
         arrays |= {key: _resized(arrays[key], size) for key in FEWEST}
     return _numbered(arrays, say)
 
 
-def _scaled(key: str, arrays: Arrays) -> str:
+def _line(key: str, arrays: Arrays, size: int | None) -> str:
+    """The next expression that brings an array of images nearer to what `npz` wants; '' where there is none."""
     images = arrays[key]
-    if images.dtype == np.uint8:
-        return "255 * {}" if images.max(initial=0) == 1 else ""
-    same = arrays["x_train"].dtype == images.dtype  # then both are converted alike
-    values = arrays["x_train" if same else key]
-    return conversions.to_uint8(images.shape, images.dtype, values if images.dtype.kind in "fiu" else None)
-
-
-def _unflattened(key: str, arrays: Arrays) -> str:
-    return conversions.unflattened(arrays[key].shape) if arrays[key].ndim == 2 else ""
-
-
-def _channels_last(key: str, arrays: Arrays) -> str:
-    shape = arrays[key].shape
-    return conversions.channels_last(shape) if len(shape) == 4 and shape[3] not in (1, 3) else ""
-
-
-def _squared(key: str, arrays: Arrays) -> str:
-    shape = arrays[key].shape
-    return conversions.squared(shape) if len(shape) in (3, 4) and shape[1] != shape[2] else ""
+    shape = images.shape
+    if images.dtype != np.uint8:
+        same = arrays["x_train"].dtype == images.dtype  # then both are converted alike
+        numbers = arrays["x_train" if same else key] if images.dtype.kind in "fiu" else None
+        return conversions.to_uint8(shape, images.dtype, numbers)
+    if images.max(initial=0) == 1:
+        return "255 * {}"
+    if len(shape) == 2:
+        return conversions.unflattened(shape)
+    if len(shape) == 4 and shape[3] not in (1, 3):
+        return conversions.channels_last(shape)
+    return conversions.squared(shape) if not size and len(shape) > 2 and shape[1] != shape[2] else ""
 
 
 def _resized(images: np.ndarray, size: int) -> np.ndarray:
@@ -266,8 +247,7 @@ def _numbered(arrays: Arrays, say: Say) -> Arrays:
     if both.dtype.kind in "iu" and both.size and both.min() == 0 and both.max() < npz.CLASSES:
         return arrays
     names, numbers = np.unique(both, return_inverse=True)
-    names = names.astype(str)
-    say(f"labels are numbered from 0 in the order {_some(names)}")
+    say(f"labels are numbered from 0 in the order {_some(names := names.astype(str))}")
     first, last = np.split(numbers, [arrays["y_train"].size])
     return arrays | {"y_train": first, "y_test": last, "class_names": names}
 
