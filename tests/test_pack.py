@@ -125,9 +125,9 @@ def test_what_is_no_image_is_ignored_and_what_cannot_be_read_is_named(flowers, t
 def test_images_of_several_sizes_need_one(flowers, tmp_path):
     Image.new("RGB", (20, 10), "red").save(flowers / "tulip" / "wide.png")
     for read in (data.load, data.header, data.fingerprint):
-        with pytest.raises(UserError, match=r"tulip/wide.png is 20x10; .* run `latent-report data pack .* --size 32`"):
+        with pytest.raises(UserError, match=r"is 8x8, tulip/wide.png is 20x10; .* run `latent-report .* --size 32`"):
             read(str(flowers))
-    with pytest.raises(UserError, match="expected squares of one size"):
+    with pytest.raises(UserError, match="expected squares of one size, at most 512x512"):
         packed(flowers, tmp_path / "out.npz")
     loaded, _ = packed(flowers, tmp_path / "out.npz", size=16)
     assert loaded.shape == (16, 16, 3)

@@ -22,6 +22,7 @@ LABELS = ("y_train", "y_test")
 PARTS = ("train", "test")
 SEED = 5000  # of the split into training and test images
 TEST_SHARE = 6
+LARGEST = 512  # pixels of an image's side: all images are in memory at once
 
 Arrays = dict[str, np.ndarray]
 Say = Callable[[str], None]
@@ -123,7 +124,7 @@ def _images(folder: Path, size: int | None, say: Say, whole: bool = False) -> Ar
     Args:
         whole: whether a file that cannot be read is an error; otherwise it is left out, and named.
     """
-    read, unreadable = {}, {}
+    read, unreadable, sizes = {}, {}, {}
     for file in _listed(folder):
         try:
             image = read[file] = _opened(folder / file, size)
@@ -131,10 +132,11 @@ def _images(folder: Path, size: int | None, say: Say, whole: bool = False) -> Ar
             unreadable[file] = in_one_line(error)
             continue
         high, wide, _ = image.shape
-        if high != wide or high != len(next(iter(read.values()))):
-            fault = f"{file} is {wide}x{high}" + (f", {next(iter(read))} is not" if high == wide else "")
+        sizes.setdefault((high, wide), f"{file} is {wide}x{high}")
+        if len(sizes) > 1 or high != wide or high > LARGEST:
             hint = f"{command(str(folder), '', ' --size 32')}, or with another size"
-            raise UserError(f"{folder}: {fault}; expected squares of one size: {hint}")
+            expected = f"squares of one size, at most {LARGEST}x{LARGEST}"
+            raise UserError(f"{folder}: {', '.join(sizes.values())}; expected {expected}: {hint}")
     if unreadable:
         some = _some([f"{file} ({short(reason)})" for file, reason in unreadable.items()])
         words = f"{len(unreadable)} of {len(unreadable) + len(read)} files cannot be read: {some}"
