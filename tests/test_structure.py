@@ -19,7 +19,7 @@ FLOORS = (
     ("runs",),
     ("scores", "figures"),
     ("training", "checkpoint", "widgets", "study"),
-    ("report",),
+    ("report", "lessons"),
     ("__main__",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
