@@ -92,3 +92,44 @@ def executed(notebook, folder):
     assert done.returncode == 0, done.stderr[-2000:]
     (output,) = json.loads((folder / "out.ipynb").read_text(encoding="utf-8"))["cells"][-1]["outputs"]
     return json.loads("".join(output["text"]))
+
+
+@pytest.mark.slow
+def test_what_the_failure_atlas_says_of_its_runs(tmp_path):
+    found = executed("failures", tmp_path)
+    vae, gan, wgan = (found[name] for name in ("vae", "gan", "wgan"))
+    collapsed, warmed = found["collapsed"], found["warmed"]
+    assert collapsed["test_kl"] < 0.6 * vae["test_kl"]
+    assert collapsed["active_units"] <= 5 < warmed["active_units"]
+    assert warmed["test_loss"] < collapsed["test_loss"] - 10
+    assert warmed["recall"] > collapsed["recall"]
+    assert (found["mean"]["active_units"], vae["active_units"]) == (0, 10)
+    assert found["mean"]["test_kl"] < 0.1
+    assert found["mean"]["test_loss"] == pytest.approx(233.3, abs=2), "the mean image's"
+    assert found["hasty"]["recall"] < 0.1 < 0.3 < gan["recall"]
+    assert found["hasty"]["jsd_test"] < 0.5 * found["hasty"]["jsd_fresh"], "its own discriminator is fooled"
+    assert abs(found["diverged"]["emd_test"]) > 100 > 5 > wgan["emd_test"] > 0
+    assert found["diverged"]["frechet"] > 5 * wgan["frechet"]
+
+
+@pytest.mark.slow
+def test_what_the_solutions_say_of_their_runs(tmp_path):
+    found = executed("solutions", tmp_path)
+    vae, gan, wgan = (found[name] for name in ("vae", "gan", "wgan"))
+    assert found["hundred 100 latents"]["test_kl"] < 2 * vae["test_kl"]
+    assert found["hundred 100 latents"]["test_loss"] > vae["test_loss"]
+    assert found["beta β = 4"]["test_kl"] < 0.6 * vae["test_kl"]
+    assert found["beta β = 4"]["test_reconstruction"] > vae["test_reconstruction"] + 10
+    assert found["beta β = 4"]["test_loss"] > vae["test_loss"]
+    assert found["likelihoods gaussian"]["test_loss"] < 0
+    assert found["likelihoods gaussian"]["test_kl"] > vae["test_kl"]
+    assert found["deep six"]["test_loss"] > vae["test_loss"] + 10
+    assert found["deep six"]["active_units"] < vae["active_units"]
+    gap = {words: run["jsd_train"] - run["jsd_validation"] for words, run in found.items() if "jsd_train" in run}
+    assert gap["dropout no dropout"] > gap["gan"]
+    assert found["soft label 0.9"]["jsd_train"] < gan["jsd_train"]
+    assert found["momentum beta_1 0.9"]["jsd_train"] > 0.5
+    assert found["momentum beta_1 0.9"]["frechet"] > 2 * gan["frechet"]
+    assert abs(found["penalty gp_weight 1e-6"]["emd_test"]) > 100 > 5 > wgan["emd_test"] > 0
+    assert found["steps 1 critic step"]["emd_test"] < 0.5 * wgan["emd_test"]
+    assert found["steps 1 critic step"]["w1"] > wgan["w1"] - 0.5
