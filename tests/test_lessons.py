@@ -108,6 +108,9 @@ def test_what_the_failure_atlas_says_of_its_runs(tmp_path):
     assert found["mean"]["test_loss"] == pytest.approx(233.3, abs=2), "the mean image's"
     assert found["hasty"]["recall"] < 0.1 < 0.3 < gan["recall"]
     assert found["hasty"]["jsd_test"] < 0.5 * found["hasty"]["jsd_fresh"], "its own discriminator is fooled"
+    assert found["learnt"]["jsd_train"] - found["learnt"]["jsd_validation"] > 0.3
+    assert found["dropped"]["jsd_train"] - found["dropped"]["jsd_validation"] < 0.3
+    assert found["copier"]["test_loss"] > found["honest"]["test_loss"] + 20
     assert abs(found["diverged"]["emd_test"]) > 100 > 5 > wgan["emd_test"] > 0
     assert found["diverged"]["frechet"] > 5 * wgan["frechet"]
 
