@@ -111,6 +111,10 @@ def test_what_the_failure_atlas_says_of_its_runs(tmp_path):
     assert found["learnt"]["jsd_train"] - found["learnt"]["jsd_validation"] > 0.3
     assert found["dropped"]["jsd_train"] - found["dropped"]["jsd_validation"] < 0.3
     assert found["copier"]["test_loss"] > found["honest"]["test_loss"] + 20
+    page = (tmp_path / "out.ipynb").read_text(encoding="utf-8")
+    ratios = [float(one) for one in re.findall(r"images \| [\d.]+ \| [\d.]+ \| ([\d.]+) \|(?:\\n|\")", page)]
+    assert len(ratios) == 2
+    assert ratios[0] < 0.9 < ratios[1], "how near samples are to training images, beside real images"
     assert abs(found["diverged"]["emd_test"]) > 100 > 5 > wgan["emd_test"] > 0
     assert found["diverged"]["frechet"] > 5 * wgan["frechet"]
 
