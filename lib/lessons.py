@@ -36,8 +36,7 @@ class Bench:
             UserError: an unknown setting, or a value out of range.
         """
         settings = check(parameters(notebook) | self.settings | changed, notebook)
-        images = images or self.images
-        model = models.build(settings, images.shape, kind)
+        model = models.build(settings, (images := images or self.images).shape, kind)
         history = training.train(model, images, settings)
         scores = self.card.scores(self.card.images(model, self.card.count))
         return Trained(model, history, scores | model.numbers(images, self.card)["metrics"])
@@ -46,9 +45,9 @@ class Bench:
         """Some of the numbers, a line a run, and below them those of real images that no training saw."""
         real = {name: marks["real"] for name, marks in self.card.references.items()}
         found = {**{words: run.numbers for words, run in runs.items()}, "*real images*": real}
-        columns = [rounding.column([numbers.get(name) for numbers in found.values()]) for name in names]
-        rows = zip(found, *columns, strict=True)
-        return Markdown(tables.table(["", *(f"`{name}`" for name in names)], list(rows), len(names)))
+        texts = [rounding.column([numbers.get(name) for numbers in found.values()]) for name in names]
+        rows = [*zip(found, *texts, strict=True)]
+        return Markdown(tables.table(["", *(f"`{name}`" for name in names)], rows, len(names)))
 
 
 def show(runs: dict[str, Trained], count: int = 40) -> HTML:
