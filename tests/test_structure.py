@@ -20,7 +20,7 @@ FLOORS = (
     ("scores", "figures"),
     ("finished",),
     ("training", "checkpoint", "widgets", "study"),
-    ("report",),
+    ("report", "lessons"),
     ("__main__",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
