@@ -1,8 +1,11 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Both first make .venv and install the pinned packages.
 PYTHON ?= python3
 STUDY ?= homework
+JOBS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# JOBS processes, each with whole files, as tests of a file share what is slow to make; tests/conftest.py orders them
+TESTS := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-all lint report lab bench lock clean
 .DEFAULT_GOAL := demo
@@ -11,10 +14,10 @@ demo: $(INSTALLED)
 	$(BIN)/latent-report run demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow"
+	$(TESTS) -m "not slow"
 
 test-all: $(INSTALLED) # also what takes minutes: kills, full disks, clusters
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

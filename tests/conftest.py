@@ -1,24 +1,37 @@
 """What the tests share: settings from a notebook's defaults, tiny datasets, a study file in a folder of its own."""
 
+import contextlib
+import io
 import os
 import shutil
 import socket
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+# A process takes the next file when it is done with one: the longest come first, else one would end long after the rest.
+LONGEST = ("faults", "demo", "cells", "engine", "report", "notebooks", "own_models", "models", "cluster", "lab")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 os.environ.pop("JPY_SESSION_NAME", None)  # a developer may start the tests from JupyterLab's terminal
 
 
+def pytest_collection_modifyitems(items):
+    place = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_user_data(tmp_path_factory):
-    """No test may read or fill the user's own data folder."""
-    os.environ["LATENT_REPORT_DATA"] = str(tmp_path_factory.mktemp("data"))
+    """No test may read or fill the user's own data folder. Processes side by side share one, and its classifiers."""
+    own = tmp_path_factory.getbasetemp()
+    data = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "data"
+    data.mkdir(exist_ok=True)
+    os.environ["LATENT_REPORT_DATA"] = str(data)
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +62,15 @@ def settings():
         return check({**parameters(notebook), **changed}, notebook)
 
     return made
+
+
+def command(*words):
+    """What a command line does, without a process of its own: its status and what it prints."""
+    from lib.__main__ import main
+
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as error:
+        status = main([*map(str, words)])
+    return SimpleNamespace(returncode=status, stdout=out.getvalue(), stderr=error.getvalue())
 
 
 def images(count, channels=1, side=8, seed=0):
