@@ -172,7 +172,7 @@ def test_a_change_of_its_model_makes_its_runs_stale(hinge):
     try:
         path.write_text(saved.replace("return -ops.mean(fake)", "return -2.0 * ops.mean(fake)"), encoding="utf-8")
         words = [sys.executable, "-m", "lib", "status", "hinge.yaml", "--out", "hinge", *map(str, tiny(folder))]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}  # in a process of its own: one sees one state of a notebook
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}  # a process sees one state of a notebook
         told = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
     finally:
         path.write_text(saved, encoding="utf-8")
