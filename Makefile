@@ -4,8 +4,9 @@ STUDY ?= homework
 JOBS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# JOBS processes, each with whole files, as tests of a file share what is slow to make; tests/conftest.py orders them
-TESTS := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+# JOBS processes of one thread each. Each takes whole files, whose tests share what is slow to make, in conftest.py's order.
+TESTS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-all lint report lab bench lock clean
 .DEFAULT_GOAL := demo

@@ -240,7 +240,7 @@ def test_the_record_has_layers_and_steps_of_the_networks_that_it_keeps(ours):
 
 
 def test_snapshots_of_another_training_are_not_kept(opened):
-    ours = opened().run_all()
+    ours = opened().run("settings", "run", "data", "change", "model", "train")
     old = ours.names["snapshots"]
     ours.run("run", "model", "train")
     ours.names["snapshots"] = old

@@ -1,14 +1,18 @@
 """The demo study end to end, with tiny settings: 22 runs, 17 figures, one page, and a browser to show it."""
 
+import math
 import re
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import synthetic
 from test_notebooks import without_noise
 
-from lib import runs
+from lib import data, runs
 from lib.__main__ import main
 from lib.notebooks import NOTEBOOKS
+from lib.scores import classifier
 from lib.study import plan
 
 
@@ -24,7 +28,19 @@ def made(study):
 
 
 @pytest.fixture(scope="module")
-def demo(study, made):
+def _short_classifier():
+    """A classifier of few of the coloured shapes: that of all of them takes longer than the six runs."""
+    train = classifier._train
+    shapes = data.load("shapes")
+    few = replace(shapes, x_train=shapes.x_train[:500], y_train=shapes.y_train[:500])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(classifier, "math", SimpleNamespace(ceil=lambda number: 5, sqrt=math.sqrt))
+        patched.setattr(classifier, "_train", lambda dataset, folder: train(few, folder))
+        classifier.classifier(shapes)
+
+
+@pytest.fixture(scope="module")
+def demo(study, made, _short_classifier):
     synthetic.finish(study, leave_out=[run.name for run in made.values()])
     assert main(["run", "demo", "--out", str(study.folder), "-p", "epochs", "1"]) == 0
     return study.folder

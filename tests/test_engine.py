@@ -230,9 +230,10 @@ def test_export_runs_by_plain_papermill_count_as_done(tmp_path, npz, study):
 
 
 @pytest.fixture
-def long_run(tmp_path, npz, study):
-    """A study of two endless runs, started; yields its process, its folder and the kernels' processes."""
-    text = f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{{dataset: {npz()}, epochs: 100000, seed: [0, 1]}}]}}}}"
+def long_run(tmp_path, npz, study, request):
+    """A study of one or two endless runs, started; yields its process, its folder and the kernels' processes."""
+    endless = f"{{dataset: {npz()}, epochs: 100000, seed: {[*range(request.param)]}}}"
+    text = f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{endless}]}}}}"
     path, folder = study(text), tmp_path / "out"
     words = [*COMMAND, "run", str(path), "--out", str(folder), "--workers", "2", "--no-report"]
     process = subprocess.Popen(
@@ -246,7 +247,7 @@ def long_run(tmp_path, npz, study):
         time.sleep(0.2)
     family = psutil.Process(process.pid).children(recursive=True)
     kernels = [one for one in family if any("ipykernel" in word for word in one.cmdline())]
-    assert len(kernels) == 2
+    assert len(kernels) == request.param
     yield process, folder, kernels, family
     for one in [*family, process]:
         try:
@@ -260,7 +261,9 @@ def gone(processes):
     return not psutil.wait_procs(processes, timeout=15)[1]
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("long_run", "number", "status"), [(2, signal.SIGINT, 130), (1, signal.SIGTERM, 143)], indirect=["long_run"]
+)
 def test_signals_leave_no_committed_run_and_no_kernel(long_run, number, status):
     process, folder, _, family = long_run
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)  # as a terminal's Ctrl-C does
@@ -272,7 +275,9 @@ def test_signals_leave_no_committed_run_and_no_kernel(long_run, number, status):
     assert not list((folder / "runs").glob("*/error.txt")), "interrupted, not failed"
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("long_run", "number", "status"), [(2, signal.SIGINT, 130), (1, signal.SIGTERM, 143)], indirect=["long_run"]
+)
 def test_signals_while_the_report_is_built(tmp_path, study, number, status):
     path = study(f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{{dataset: digits}}]}}}}")
     words = [*COMMAND, "report", str(path), "--out", str(tmp_path / "out")]
@@ -296,6 +301,7 @@ def test_signals_while_the_report_is_built(tmp_path, study, number, status):
     assert not (tmp_path / "out" / "index.html").exists()
 
 
+@pytest.mark.parametrize("long_run", [1], indirect=True)
 def test_a_killed_runner_leaves_no_kernel(long_run):
     process, _, _, family = long_run
     process.kill()
