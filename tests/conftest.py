@@ -16,7 +16,7 @@ from lib import data
 
 # Whichever process is done with a file takes the next: the longest come first, else one would be left with them.
 LONGEST = ("faults", "demo", "cells", "engine", "report", "notebooks", "own_models", "models", "cluster", "lab")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 os.environ.pop("JPY_SESSION_NAME", None)  # a developer may start the tests from JupyterLab's terminal

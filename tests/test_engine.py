@@ -261,6 +261,7 @@ def gone(processes):
     return not psutil.wait_procs(processes, timeout=15)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("long_run", "number", "status"), [(2, signal.SIGINT, 130), (1, signal.SIGTERM, 143)], indirect=["long_run"]
 )
@@ -275,6 +276,7 @@ def test_signals_leave_no_committed_run_and_no_kernel(long_run, number, status):
     assert not list((folder / "runs").glob("*/error.txt")), "interrupted, not failed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("long_run", "number", "status"), [(2, signal.SIGINT, 130), (1, signal.SIGTERM, 143)], indirect=["long_run"]
 )
@@ -301,6 +303,7 @@ def test_signals_while_the_report_is_built(tmp_path, study, number, status):
     assert not (tmp_path / "out" / "index.html").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("long_run", [1], indirect=True)
 def test_a_killed_runner_leaves_no_kernel(long_run):
     process, _, _, family = long_run
