@@ -276,10 +276,7 @@ def test_signals_leave_no_committed_run_and_no_kernel(long_run, number, status):
     assert not list((folder / "runs").glob("*/error.txt")), "interrupted, not failed"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("long_run", "number", "status"), [(2, signal.SIGINT, 130), (1, signal.SIGTERM, 143)], indirect=["long_run"]
-)
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_while_the_report_is_built(tmp_path, study, number, status):
     path = study(f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{{dataset: digits}}]}}}}")
     words = [*COMMAND, "report", str(path), "--out", str(tmp_path / "out")]
