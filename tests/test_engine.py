@@ -239,22 +239,24 @@ def long_run(tmp_path, npz, study, request):
     process = subprocess.Popen(
         words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    planned = plan.read(str(path), out=str(folder)).runs
+    planned, family = plan.read(str(path), out=str(folder)).runs, []
     deadline = time.time() + 120
-    while any(states.progress(run.folder).get("epoch", 0) < 2 for run in planned):
-        assert time.time() < deadline, "training did not begin"
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.2)
-    family = psutil.Process(process.pid).children(recursive=True)
-    kernels = [one for one in family if any("ipykernel" in word for word in one.cmdline())]
-    assert len(kernels) == request.param
-    yield process, folder, kernels, family
-    for one in [*family, process]:
-        try:
-            one.kill()
-        except psutil.NoSuchProcess:
-            continue
-    process.communicate()
+    try:
+        while any(states.progress(run.folder).get("epoch", 0) < 2 for run in planned):
+            assert time.time() < deadline, "training did not begin"
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.2)
+        family = psutil.Process(process.pid).children(recursive=True)
+        kernels = [one for one in family if any("ipykernel" in word for word in one.cmdline())]
+        assert len(kernels) == request.param
+        yield process, folder, kernels, family
+    finally:
+        for one in [*family, process]:
+            try:
+                one.kill()
+            except psutil.NoSuchProcess:
+                continue
+        process.communicate()
 
 
 def gone(processes):
