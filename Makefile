@@ -1,8 +1,12 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Both first make .venv and install the pinned packages.
 PYTHON ?= python3
 STUDY ?= homework
+JOBS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# JOBS processes of one thread each. Each takes whole files, whose tests share what is slow to make, in conftest.py's order.
+TESTS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-all lint report lab bench lock clean
 .DEFAULT_GOAL := demo
@@ -11,10 +15,10 @@ demo: $(INSTALLED)
 	$(BIN)/latent-report run demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow"
+	$(TESTS) -m "not slow"
 
 test-all: $(INSTALLED) # also what takes minutes: kills, full disks, clusters
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -1,31 +1,44 @@
 """What the tests share: settings from a notebook's defaults, tiny datasets, a study file in a folder of its own."""
 
+import contextlib
+import io
 import os
 import shutil
 import socket
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+from lib import data
+
+# Whichever process is done with a file takes the next: the longest come first, else one would be left with them.
+LONGEST = ("faults", "demo", "cells", "engine", "report", "notebooks", "own_models", "models", "cluster", "lab")
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 os.environ.pop("JPY_SESSION_NAME", None)  # a developer may start the tests from JupyterLab's terminal
 
 
+def pytest_collection_modifyitems(items):
+    place = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_user_data(tmp_path_factory):
-    """No test may read or fill the user's own data folder."""
-    os.environ["LATENT_REPORT_DATA"] = str(tmp_path_factory.mktemp("data"))
+    """No test may read or fill the user's own data folder. Processes side by side share one, and its classifiers."""
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "data"
+    shared.mkdir(exist_ok=True)
+    os.environ["LATENT_REPORT_DATA"] = str(shared)
 
 
 @pytest.fixture(autouse=True)
 def _no_download(monkeypatch):
     """No test may download a dataset: their addresses lead to a closed port of this machine."""
-    from lib import data
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         closed = free.getsockname()[1]
@@ -51,6 +64,15 @@ def settings():
     return made
 
 
+def command(*words):
+    """What a command line does, without a process of its own: its status and what it prints."""
+    from lib.__main__ import main
+
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as error:
+        status = main([*map(str, words)])
+    return SimpleNamespace(returncode=status, stdout=out.getvalue(), stderr=error.getvalue())
+
+
 def images(count, channels=1, side=8, seed=0):
     """Smooth random images, uint8 [count, side, side, channels]."""
     rng = np.random.default_rng(seed)
@@ -60,22 +82,26 @@ def images(count, channels=1, side=8, seed=0):
     return np.round(127.5 * (1 + waves)).astype(np.uint8)
 
 
+def write_npz(path, channels=1, side=8, train=200, seed=0):
+    """Writes a small dataset file and returns its path."""
+    path.parent.mkdir(exist_ok=True)
+    labels = np.arange(train) % 10
+    np.savez(
+        path,
+        x_train=images(train, channels, side, seed=seed),
+        y_train=labels,
+        x_test=images(60, channels, side, seed=1),
+        y_test=labels[:60],
+    )
+    return path
+
+
 @pytest.fixture
 def npz(tmp_path):
     """A function that writes a small dataset file and returns its path."""
 
     def made(channels=1, side=8, train=200, name="tiny.npz", seed=0):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        labels = np.arange(train) % 10
-        np.savez(
-            path,
-            x_train=images(train, channels, side, seed=seed),
-            y_train=labels,
-            x_test=images(60, channels, side, seed=1),
-            y_test=labels[:60],
-        )
-        return path
+        return write_npz(tmp_path / name, channels, side, train, seed)
 
     return made
 

@@ -28,13 +28,15 @@ figures:
     caption: "As in [fig:2] {EVIL}"
   - {{number: 2, kind: [jsd, gallery], runs: [{{gan_mnist: {{latent_dim: 2}}}}, {{gan_mnist: {{latent_dim: 3}}}}]}}
   - {{number: 3, kind: [emd, gallery], runs: [{{wgan_cifar10: {{latent_dim: 2}}}}]}}
+  - {{number: 4, kind: [gallery], runs: [{{gan_mnist: {{latent_dim: 2}}}}, {{gan_mnist: {{latent_dim: 3}}}}]}}
 """
+OLD = f"{assets.digest(base64.b64encode(b'of an earlier page'))}.png"  # named as an image of ours
 
 
-def written(folder, name="out", figures=""):
+def written(folder):
     """A study of finished synthetic runs."""
-    (folder / "small.yaml").write_text(STUDY + figures)
-    study = plan.read(str(folder / "small.yaml"), out=str(folder / name))
+    (folder / "small.yaml").write_text(STUDY)
+    study = plan.read(str(folder / "small.yaml"), out=str(folder / "out"))
     synthetic.finish(study)
     return study
 
@@ -131,7 +133,7 @@ def test_the_policy_stops_a_script_that_is_not_the_pages_own(browser, study):
 @pytest.mark.parametrize("width", [390, 1440])
 def test_the_reader_without_scripts_sees_everything(opened, address, width):
     page = opened(address, width, java_script_enabled=False)
-    assert page.locator("figure[id^=fig-]").count() == 3
+    assert page.locator("figure[id^=fig-]").count() == 4
     for summary in page.locator("main details summary").all():
         if summary.is_visible():  # not in what needs scripts
             summary.click()
@@ -154,8 +156,9 @@ def seen_frame(view):
 def test_without_scripts_and_in_print_the_last_epoch_is_seen(opened, address):
     still = opened(address, java_script_enabled=False)
     views = still.locator(".parts .film-view")
-    assert views.count() == 5
-    assert [seen_frame(view) for view in views.all()] == [2, 2, 2, 2, 2]
+    assert views.count() == 7
+    frames = [seen_frame(view) for view in views.all()]
+    assert sorted(frames) == [0, 0, 2, 2, 2, 2, 2]  # the film in two figures is a strip in one, its last frame in both
     printed = opened(f"{address}#epoch=1")
     assert {seen_frame(view) for view in printed.locator(".parts .film-view").all()} == {0}
     printed.emulate_media(media="print")
@@ -181,17 +184,14 @@ def test_one_slider_moves_all_galleries_and_the_address_keeps_the_epoch(opened, 
     assert between.locator(".group .epochs output").all_inner_texts() == ["4"] * 3
 
 
-def test_a_film_in_two_figures_is_in_the_page_once(opened, tmp_path):
-    twice = "runs: [{gan_mnist: {latent_dim: 2}}, {gan_mnist: {latent_dim: 3}}]"
-    study = written(tmp_path, figures=f"  - {{number: 4, kind: [gallery], {twice}}}\n")
-    report.build(study)
+def test_a_film_in_two_figures_is_in_the_page_once(opened, address, study):
     text = (study.folder / "index.html").read_text(encoding="utf-8")
     assert text.count('id="film-gan-mnist-latent-dim2-width8-seed0"') == 1
-    page = opened((study.folder / "index.html").as_uri() + "#epoch=4")
+    page = opened(f"{address}#epoch=4")
     first, second = (page.locator(f"#fig-{number} .film-view").first for number in (2, 4))
     assert second.locator("img").get_attribute("src") == first.locator("img").get_attribute("src")
     assert seen_frame(first) == seen_frame(second) == 1
-    still = opened((study.folder / "index.html").as_uri(), java_script_enabled=False)
+    still = opened(address, java_script_enabled=False)
     assert still.locator("#fig-4 img").first.get_attribute("src") != first.locator("img").get_attribute("src")
     assert seen_frame(still.locator("#fig-4 .film-view").first) == 0  # its only frame is the last one
 
@@ -305,18 +305,6 @@ def test_nothing_is_cut_off(opened, study, width):
     long.unlink()
 
 
-def test_runs_published_without_their_notebooks_are_no_links(opened, tmp_path):
-    study = written(tmp_path)
-    for run in study.runs:
-        (run.folder / "notebook.ipynb").unlink()
-        shutil.rmtree(run.folder / "model")
-    report.build(study)
-    page = opened((study.folder / "index.html").as_uri())
-    page.locator("#scatter g[role=button]").first.click()
-    assert page.locator("#scatter-run button").count() == 1
-    assert page.locator("#scatter a:not([href^='#']), #runs-table a:not([href^='#']), a[href='']").count() == 0
-
-
 def test_colours_by_system_and_by_choice(opened, address):
     page = opened(address, color_scheme="dark")
 
@@ -348,17 +336,30 @@ def test_printed_on_a4_no_picture_is_cut(opened, address, tmp_path):
     assert text.startswith(b"%PDF")
 
 
-def test_with_assets_the_page_is_light_and_images_are_found(opened, tmp_path):
-    study = written(tmp_path)
-    report.build(study)
-    whole = (study.folder / "index.html").stat().st_size
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A page with its images beside it, built from what is published of runs, over an earlier page."""
+    study = written(tmp_path_factory.mktemp("published"))
+    for run in study.runs:
+        (run.folder / "notebook.ipynb").unlink()
+        shutil.rmtree(run.folder / "model")
     (study.folder / "assets").mkdir()
-    old = study.folder / "assets" / f"{assets.digest(base64.b64encode(b'of an earlier page'))}.png"
-    old.write_bytes(b"of an earlier page")
+    (study.folder / "assets" / OLD).write_bytes(b"of an earlier page")
     report.build(study, apart=True)
-    assert (study.folder / "index.html").stat().st_size < whole / 2
-    assert not old.exists()
-    page = opened((study.folder / "index.html").as_uri(), allowed=[(study.folder / "assets").as_uri()])
+    return study.folder / "index.html"
+
+
+def test_runs_published_without_their_notebooks_are_no_links(opened, published):
+    page = opened(published.as_uri(), allowed=[(published.parent / "assets").as_uri()])
+    page.locator("#scatter g[role=button]").first.click()
+    assert page.locator("#scatter-run button").count() == 1
+    assert page.locator("#scatter a:not([href^='#']), #runs-table a:not([href^='#']), a[href='']").count() == 0
+
+
+def test_with_assets_the_page_is_light_and_images_are_found(opened, study, published):
+    assert published.stat().st_size < (study.folder / "index.html").stat().st_size / 2
+    assert not (published.parent / "assets" / OLD).exists()
+    page = opened(published.as_uri(), allowed=[(published.parent / "assets").as_uri()])
     load = "image => { image.loading = 'eager'; return image.decode(); }"
     page.evaluate(
         f"Promise.all([...document.querySelectorAll('main img')].map({load})).then(() => true)"

@@ -1,10 +1,12 @@
 """A notebook's cells run twice, partly and out of order: the record says what was trained, or a cell refuses."""
 
+import copy
 import json
 import linecache
 from dataclasses import replace
 
 import pytest
+from conftest import write_npz
 
 from lib import data, runs
 from lib.backend import keras
@@ -53,6 +55,12 @@ class Notebook:
     def run_all(self):
         return self.run(*list(CELLS)[1:])
 
+    def copy(self):
+        """Another kernel that knows the same things."""
+        other = copy.copy(self)
+        other.names, other.cells = dict(self.names), dict(self.cells)
+        return other
+
     @property
     def folder(self):
         return self.names["run"].folder
@@ -75,16 +83,34 @@ class Notebook:
         return settings["width"], settings["epochs"], settings["latent_dim"], result["dataset"]["name"]
 
 
+def tiny(name, dataset, folder):
+    settings = {"epochs": 2, "width": 8, "latent_dim": 2, "batch_size": 16, "validation": 20}
+    settings |= {"importance_samples": 1} if name.startswith("vae") else {}
+    return settings | {"dataset": str(dataset), "output_dir": str(folder / "one")}
+
+
 @pytest.fixture
 def opened(tmp_path, npz):
     """A function that opens a notebook with tiny settings."""
+    return lambda name="vae_mnist", **changed: Notebook(name, **tiny(name, npz(), tmp_path) | changed)
 
-    def made(name="vae_mnist", **changed):
-        tiny = {"dataset": str(npz()), "epochs": 2, "width": 8, "latent_dim": 2, "batch_size": 16, "validation": 20}
-        tiny |= {"output_dir": str(tmp_path / "one")} | ({"importance_samples": 1} if name.startswith("vae") else {})
-        return Notebook(name, **tiny | changed)
 
-    return made
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    return Notebook("vae_mnist", **tiny("vae_mnist", write_npz(folder / "tiny.npz"), folder)).run_all()
+
+
+@pytest.fixture
+def ours(finished):
+    """A VAE's notebook that was run to its end, once for all tests that open no run: each has its own names."""
+    return finished.copy()
+
+
+@pytest.fixture(autouse=True)
+def _no_fresh_discriminator(monkeypatch):
+    """It takes longer than all the rest, and is tested in test_evaluation.py."""
+    monkeypatch.setattr("lib.models.gan.fresh_jsd", lambda judge, real, other: float(other.mean()) / 1000)
 
 
 OTHER = {"width": 16}
@@ -128,8 +154,7 @@ def test_a_model_of_other_settings_is_not_trained(opened):
         ours.run("train")
 
 
-def test_a_model_of_other_settings_is_not_evaluated(opened):
-    ours = opened().run_all()
+def test_a_model_of_other_settings_is_not_evaluated(ours):
     ours.names |= {"latent_dim": 3}
     ours.run("settings")
     with pytest.raises(UserError, match="latent_dim is 3, not 2, since the model was built"):
@@ -172,8 +197,7 @@ def test_other_data_than_those_of_the_training(opened, npz):
         ours.run("model", "train")
 
 
-def test_numbers_of_other_data_are_not_recorded(opened, npz):
-    ours = opened().run_all()
+def test_numbers_of_other_data_are_not_recorded(ours, npz):
     own, ours.names["images"] = ours.names["images"], data.load(str(npz(train=300, name="other.npz")), 20)
     ours.run("evaluate")
     ours.names["images"] = own
@@ -204,9 +228,8 @@ def test_images_that_were_changed_after_they_were_loaded_are_neither_trained_on_
         ours.run("run", "model", "train")
 
 
-def test_the_record_has_layers_and_steps_of_the_networks_that_it_keeps(opened):
+def test_the_record_has_layers_and_steps_of_the_networks_that_it_keeps(ours):
     """However settings, model and batch size are looked at in between."""
-    ours = opened().run_all()
     before, model = runs.read_result(ours.folder), ours.names["model"]
     ours.names |= {"width": 64, "batch_size": 32}
     ours.run("settings", "model")
@@ -217,7 +240,7 @@ def test_the_record_has_layers_and_steps_of_the_networks_that_it_keeps(opened):
 
 
 def test_snapshots_of_another_training_are_not_kept(opened):
-    ours = opened().run_all()
+    ours = opened().run("settings", "run", "data", "change", "model", "train")
     old = ours.names["snapshots"]
     ours.run("run", "model", "train")
     ours.names["snapshots"] = old
@@ -237,9 +260,8 @@ def test_a_history_or_a_model_of_an_earlier_training_is_not_recorded(opened):
 
 @pytest.mark.parametrize("how", ["cut", "in place", "as a dict"])
 @pytest.mark.parametrize(("what", "words"), [("history", "the history is"), ("found", "the numbers are")])
-def test_what_was_changed_since_it_was_made_is_not_recorded(what, words, how, opened):
-    ours = opened().run_all()
-    made = ours.names[what]
+def test_what_was_changed_since_it_was_made_is_not_recorded(what, words, how, ours):
+    made = ours.names[what] = copy.deepcopy(ours.names[what])
     if how == "in place":
         (made["loss"] if what == "history" else made["metrics"]).pop(*([] if what == "history" else ["test_kl"]))
     else:
@@ -250,8 +272,8 @@ def test_what_was_changed_since_it_was_made_is_not_recorded(what, words, how, op
         ours.run("record")
 
 
-def test_own_columns_may_be_added_to_the_samples(opened):
-    ours = opened().run_all()
+def test_own_columns_may_be_added_to_the_samples(ours):
+    ours.names["samples"] = copy.deepcopy(ours.names["samples"])
     ours.names["samples"]["mine"] = ours.names["samples"]["samples"][:2]
     ours.run("record")
     assert runs.read_samples(ours.folder)["mine"].shape[0] == 2
@@ -395,8 +417,7 @@ def test_a_model_that_was_built_before_its_class_was_changed_is_not_trained(open
     assert "4.0 * kl" in runs.read_result(ours.folder)["source"].splitlines()[-1]
 
 
-def test_a_class_that_is_changed_after_the_training_is_not_recorded(opened):
-    ours = opened().run_all()
+def test_a_class_that_is_changed_after_the_training_is_not_recorded(ours):
     before = runs.read_result(ours.folder)
     ours.cells["change"] = changed(ours.cells["change"])
     ours.run("change", "samples", "evaluate", "record")

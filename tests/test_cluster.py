@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-from test_faults import TINY, command, started, until
+from conftest import command
+from test_faults import TINY, started, until
 
 from lib.__main__ import main
 from lib.notebooks import ROOT

@@ -11,6 +11,7 @@ import time
 import psutil
 import pytest
 import synthetic
+from conftest import command
 
 from lib.__main__ import main
 from lib.notebooks import ROOT
@@ -19,12 +20,6 @@ from lib.study import engine, plan, progress
 
 COMMAND = [sys.executable, "-m", "lib"]
 TINY = "{epochs: 1, width: 8, latent_dim: 2, batch_size: 16, validation: 20}"
-
-
-def command(*words, **options):
-    return subprocess.run(
-        [*COMMAND, *map(str, words)], capture_output=True, text=True, timeout=300, cwd=ROOT, **options
-    )
 
 
 def test_one_run_of_each_dataset_goes_first_then_the_longest():
@@ -153,7 +148,7 @@ figures: [{number: 1, kind: [loss, gallery], runs: [{vae_mnist: {latent_dim: 2}}
     result = folder / "runs" / first / "result.json"
     before = result.stat().st_mtime_ns
     path.write_text(path.read_text().replace("learning_rate: 1}", "batch_size: 15}"))
-    again = command("run", path, "--out", folder)
+    again = command("run", path, "--out", folder, "--no-report")
     assert again.returncode == 0, again.stderr
     assert "2 runs, 1 done, 1 to do" in again.stdout
     assert result.stat().st_mtime_ns == before
@@ -209,10 +204,11 @@ def test_the_lines_for_batch_systems_do_what_they_say(tmp_path, npz, study):
 
 def test_shares_make_a_study_together_and_the_last_one_its_report(tmp_path, npz, study):
     path = study(f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{{dataset: {npz()}, seed: [0, 1, 2]}}]}}}}")
+    synthetic.write(engine.share(plan.read(str(path), out=str(tmp_path / "out")).runs, (0, 2))[0])
     words = ("run", path, "--out", tmp_path / "out", "--only")
     first = command(*words, "0/2")
     assert first.returncode == 0, first.stderr
-    assert "2 runs, 0 done, 2 to do" in first.stdout
+    assert "2 runs, 1 done, 1 to do" in first.stdout
     assert "no report yet: 1 of the study's 3 runs are not done" in first.stdout
     second = command(*words, "1/2")
     assert "1 runs, 0 done, 1 to do" in second.stdout
@@ -234,37 +230,43 @@ def test_export_runs_by_plain_papermill_count_as_done(tmp_path, npz, study):
 
 
 @pytest.fixture
-def long_run(tmp_path, npz, study):
-    """A study of two endless runs, started; yields its process, its folder and the kernels' processes."""
-    text = f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{{dataset: {npz()}, epochs: 100000, seed: [0, 1]}}]}}}}"
+def long_run(tmp_path, npz, study, request):
+    """A study of one or two endless runs, started; yields its process, its folder and the kernels' processes."""
+    endless = f"{{dataset: {npz()}, epochs: 100000, seed: {[*range(request.param)]}}}"
+    text = f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{endless}]}}}}"
     path, folder = study(text), tmp_path / "out"
     words = [*COMMAND, "run", str(path), "--out", str(folder), "--workers", "2", "--no-report"]
     process = subprocess.Popen(
         words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    planned = plan.read(str(path), out=str(folder)).runs
+    planned, family = plan.read(str(path), out=str(folder)).runs, []
     deadline = time.time() + 120
-    while any(states.progress(run.folder).get("epoch", 0) < 2 for run in planned):
-        assert time.time() < deadline, "training did not begin"
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.2)
-    family = psutil.Process(process.pid).children(recursive=True)
-    kernels = [one for one in family if any("ipykernel" in word for word in one.cmdline())]
-    assert len(kernels) == 2
-    yield process, folder, kernels, family
-    for one in [*family, process]:
-        try:
-            one.kill()
-        except psutil.NoSuchProcess:
-            continue
-    process.communicate()
+    try:
+        while any(states.progress(run.folder).get("epoch", 0) < 2 for run in planned):
+            assert time.time() < deadline, "training did not begin"
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.2)
+        family = psutil.Process(process.pid).children(recursive=True)
+        kernels = [one for one in family if any("ipykernel" in word for word in one.cmdline())]
+        assert len(kernels) == request.param
+        yield process, folder, kernels, family
+    finally:
+        for one in [*family, process]:
+            try:
+                one.kill()
+            except psutil.NoSuchProcess:
+                continue
+        process.communicate()
 
 
 def gone(processes):
     return not psutil.wait_procs(processes, timeout=15)[1]
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("long_run", "number", "status"), [(2, signal.SIGINT, 130), (1, signal.SIGTERM, 143)], indirect=["long_run"]
+)
 def test_signals_leave_no_committed_run_and_no_kernel(long_run, number, status):
     process, folder, _, family = long_run
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)  # as a terminal's Ctrl-C does
@@ -300,6 +302,8 @@ def test_signals_while_the_report_is_built(tmp_path, study, number, status):
     assert not (tmp_path / "out" / "index.html").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("long_run", [1], indirect=True)
 def test_a_killed_runner_leaves_no_kernel(long_run):
     process, _, _, family = long_run
     process.kill()

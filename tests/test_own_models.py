@@ -1,5 +1,6 @@
 """Notebooks that bring their own model: what docs/your-own-model.md promises, done as it says, and the examples."""
 
+import contextlib
 import csv
 import json
 import os
@@ -10,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import images
+from conftest import command, images
 
 from lib import checkpoint, data, models, runs, training
 from lib.errors import UserError
@@ -101,10 +102,9 @@ def documented(folder):
     return folder
 
 
-def command(folder, *words):
-    words = [sys.executable, "-m", "lib", *map(str, words)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
+def command_in(folder, *words):
+    with contextlib.chdir(folder):
+        return command(*words)
 
 
 def rows(path):
@@ -122,7 +122,7 @@ def hinge(tmp_path_factory):
     labels = np.arange(200) % 10
     arrays = {"x_train": images(200), "y_train": labels, "x_test": images(60, seed=1), "y_test": labels[:60]}
     np.savez(folder / "tiny.npz", **arrays)
-    done = command(folder, "run", "hinge.yaml", "--out", "hinge", *tiny(folder))
+    done = command_in(folder, "run", "hinge.yaml", "--out", "hinge", *tiny(folder))
     return folder, done
 
 
@@ -157,9 +157,9 @@ def test_a_study_of_the_documented_model_runs_to_its_report(hinge):
 def test_it_is_done_then_and_evaluate_gives_the_same_numbers(hinge):
     folder, _ = hinge
     before = rows(folder / "hinge" / "results.csv")
-    again = command(folder, "run", "hinge.yaml", "--out", "hinge", *tiny(folder))
+    again = command_in(folder, "run", "hinge.yaml", "--out", "hinge", *tiny(folder))
     assert "2 done, 0 to do" in again.stdout
-    scored = command(folder, "evaluate", "hinge.yaml", "--out", "hinge", *tiny(folder))
+    scored = command_in(folder, "evaluate", "hinge.yaml", "--out", "hinge", *tiny(folder))
     assert scored.returncode == 0, scored.stdout + scored.stderr
     after = rows(folder / "hinge" / "results.csv")
     assert [one["tv_test"] for one in after] == [one["tv_test"] for one in before]
@@ -171,7 +171,9 @@ def test_a_change_of_its_model_makes_its_runs_stale(hinge):
     saved = path.read_text(encoding="utf-8")
     try:
         path.write_text(saved.replace("return -ops.mean(fake)", "return -2.0 * ops.mean(fake)"), encoding="utf-8")
-        told = command(folder, "status", "hinge.yaml", "--out", "hinge", *tiny(folder))
+        words = [sys.executable, "-m", "lib", "status", "hinge.yaml", "--out", "hinge", *map(str, tiny(folder))]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}  # a process sees one state of a notebook
+        told = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
     finally:
         path.write_text(saved, encoding="utf-8")
     assert told.stdout.count("model changed") == 2

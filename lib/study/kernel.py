@@ -43,8 +43,6 @@ def execute(source: Path, output: Path | None, parameters: dict[str, Any]):
     Raises:
         papermill.PapermillExecutionError: a cell raised.
     """
-    # an optional part of jsonschema, which builds a grammar for 0.7 s to check addresses that no notebook has
-    sys.modules.setdefault("rfc3987_syntax", None)
     import nbformat
     import papermill
     from traitlets.config import Config
