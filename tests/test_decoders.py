@@ -280,10 +280,10 @@ def test_what_is_wrong_with_a_vector_is_said(opened, address):
     page.locator("#decoder-z").fill("[1; −2.5 3e-1]")
     page.locator("#decoder-z").press("Enter")
     assert page.inner_text("#decoder-said") == ""
+    assert page.locator(".decoders-sliders label[data-latent='1'] output").inner_text() == "−2.50"
     page.locator("#decoder-z").fill("[1; 4 3e-1]")
     page.locator("#decoder-z").press("Enter")
     assert page.inner_text("#decoder-said") == "Numbers beyond ±3 lie outside the sliders and the plane."
-    assert page.locator(".decoders-sliders label[data-latent='1'] output").inner_text() == "−2.50"
 
 
 def test_the_plane_is_drawn_and_followed(opened, address, study):
