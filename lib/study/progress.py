@@ -13,6 +13,7 @@ from rich.text import Text
 
 from lib import runs
 from lib.runs import locks, states
+from lib.study import command
 from lib.study.plan import PlannedRun
 
 QUIET_SECONDS = 600.0  # between two lines on the runs at work, where the output is no terminal
@@ -102,6 +103,7 @@ class Progress:
             run.name: (now - self.began.setdefault(run.name, now), states.progress(run.folder)) for run in working
         }
         left = self.pace.left([run.name for run in pending if run.name not in at_work], at_work, self.workers)
+        command.say(stage="runs", ended=self.count, of=len(self.costs), left=left)
         if self.console.is_terminal:
             self.live.update(self.table(at_work, left), refresh=True)
         elif now - self.said > QUIET_SECONDS:
