@@ -66,37 +66,27 @@ class Crew(NamedTuple):
 
 
 class Outlook:
-    """What is left to do of a study's runs, and what that is likely to take.
+    """What is left to do of a study, and what that is likely to take. As text, both in one line.
 
     Args:
-        states: of all runs of the study, as `states_of` gives them.
-
-    Attributes:
-        todo: the runs to be made, among those that `only` names (see `share`); all of these with `force`.
-        trained: the names of the runs of which only the numbers are computed.
-        workers, threads: as `workers_and_threads` gives them.
-        costs: of each run in `todo`, by name.
-        head: how much is left, in words.
+        states: of its runs, as `states_of` gives them.
+        only: a share of its runs, as `share` takes it.
+        force: whether what is done is done again.
+        workers: as many as the machine has room for, where it is None.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        states: dict[str, tuple[str, str]],
-        only: tuple[int, int] | None = None,
-        force: bool = False,
-        workers: int | None = None,
-    ):
+    def __init__(self, study: Study, states: dict, only: tuple[int, int] | None = None, force=False, workers=None):
         mine = share(study.runs, only)
         self.todo = [run for run in mine if force or states[run.name][0] != "done"]
         self.trained = {name for name, (state, _) in states.items() if state == "unscored" and not force}
-        self.workers, self.threads = workers_and_threads(len(self.todo), workers)
-        self.costs = costs(self.todo, self.threads, self.trained)
+        self.workers, threads = workers_and_threads(len(self.todo), workers)
+        self.costs = costs(self.todo, threads, self.trained)
         done = len(mine) - len(self.todo)
         self.head = f"{study.title}: {len(mine)} runs, {done} done, {len(self.todo)} to do"
+        self.whole = self.head + (expected(self.costs, self.workers, threads) if self.todo else "")
 
     def __str__(self) -> str:
-        return self.head + (expected(self.costs, self.workers, self.threads) if self.todo else "")
+        return self.whole
 
 
 def states_of(study: Study) -> dict[str, tuple[str, str]]:

@@ -81,7 +81,8 @@ class Progress:
         self.began: dict[str, float] = {}
         self.count = self.failures = 0
         self.seconds: Counter[str] = Counter()  # of the runs that have ended, by what they were spent on
-        self.console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        terminal = sys.stdout.isatty()  # a notebook's kernel sets FORCE_COLOR for all that it starts
+        self.console = Console(file=sys.stdout, force_terminal=terminal, highlight=False, soft_wrap=True)
         self.live = Live(console=self.console, auto_refresh=False, transient=True, redirect_stdout=False)
 
     def __enter__(self):

@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Callable
 from contextlib import suppress
 from html import escape
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import ipywidgets
 import psutil
 import yaml
-from IPython.display import Markdown
+from IPython.display import HTML
 
 from lib import data, settings
 from lib.errors import UserError
@@ -25,16 +24,9 @@ NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,59}"
 MOST = 1000  # runs: more would take seconds to check whenever a key is pressed
 DATASETS = {"mnist": "grey images", "cifar10": "colour images"}  # by family
 LISTS = {"latent_dim": "latent dimensions", "width": "widths", "seed": "seeds", "epochs": "epochs"}
-FIRST = {  # takes two minutes
-    "title": "My first study",
-    "notebooks": ["vae_mnist"],
-    "mnist": "digits",
-    "cifar10": "shapes",
-    "latent_dim": "2, 10",
-    "width": "32, 256",
-    "seed": "0",
-    "epochs": "60",
-}
+FIRST = {"title": "My first study", "notebooks": ["vae_mnist"], "mnist": "digits", "cifar10": "shapes"}
+FIRST |= {"latent_dim": "2, 10", "width": "32, 256", "seed": "0", "epochs": "60"}  # a few minutes
+BOX = "padding: 8px; line-height: 1.4; white-space: pre-wrap; background: var(--jp-layout-color2, #eee); color: var(--jp-content-font-color1, #111)"
 
 
 # ---- from what is chosen to a study --------------------------------------------------------------
@@ -42,32 +34,33 @@ FIRST = {  # takes two minutes
 
 def values(text: str) -> list[Any]:
     """The values in a list such as "2, 10" or "2 10", as YAML reads them."""
-    found = []
-    for word in re.split(r"[,;\s]+", text.strip(" []")):
-        with suppress(UserError):
-            found += [file.parsed(word, "")] if word else []
-            continue
-        found.append(word)  # whoever checks it says what is wrong
-    return found
+
+    def read(word: str) -> Any:
+        try:
+            return file.parsed(word, "")
+        except UserError:
+            return word  # whoever checks it says what was expected
+
+    return [read(word) for word in re.split(r"[,;\s]+", text.strip(" []")) if word]
 
 
-def content(chosen: dict[str, Any]) -> dict[str, Any]:
-    """What the study file says: several values are an axis of the grid, one is a default, none leaves the notebook's.
+def written(name: str, chosen: dict[str, Any]) -> str:
+    """The text of parameters/<name>.yaml. Several values of a setting are an axis of the grid, one is a default, and
+    none leaves the notebook's own.
 
     Args:
-        chosen: as `FIRST`; a dataset's path is meant from the current folder.
+        chosen: as `FIRST`; the path of a dataset is meant from the current folder.
     """
-    lists = {name: found for name in LISTS if (found := values(chosen[name]))}
-    families = [each for each in DATASETS if any(name.endswith(f"_{each}") for name in chosen["notebooks"])]
-    return {
+    lists = {each: found for each in LISTS if (found := values(chosen[each]))}
+    grid = {each: found for each, found in lists.items() if len(found) > 1}
+    content = {
         "title": chosen["title"].strip(),
-        "datasets": {each: file.located(chosen[each].strip(), Path.cwd(), "dataset") for each in families},
-        "defaults": {name: found[0] for name, found in lists.items() if len(found) == 1},
-        "notebooks": {
-            name: {"runs": [{axis: found for axis, found in lists.items() if len(found) > 1}]}
-            for name in chosen["notebooks"]
-        },
+        "datasets": datasets(chosen),
+        "defaults": {each: found[0] for each, found in lists.items() if len(found) == 1},
+        "notebooks": {each: {"runs": [grid]} for each in chosen["notebooks"]},
     }
+    style = {"sort_keys": False, "default_flow_style": None, "allow_unicode": True, "width": 110}
+    return HEAD.format(name) + yaml.dump(content, Dumper=_Dumper, **style)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -77,37 +70,36 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def written(name: str, study: dict[str, Any]) -> str:
-    """The text of parameters/<name>.yaml."""
-    style = {"sort_keys": False, "default_flow_style": None, "allow_unicode": True, "width": 110}
-    return HEAD.format(name) + yaml.dump(study, Dumper=_Dumper, **style)
+def datasets(chosen: dict[str, Any]) -> dict[str, str]:
+    """The datasets by family, for the families of the chosen notebooks."""
+    families = [each for each in DATASETS if any(name.endswith(f"_{each}") for name in chosen["notebooks"])]
+    return {each: file.located(chosen[each].strip(), Path.cwd(), "dataset") for each in families}
 
 
 def opened(name: str, text: str) -> dict[str, Any] | None:
     """What was chosen for a study file; None if it says anything else than `written` would."""
     with suppress(UserError, AttributeError, LookupError, TypeError, ValueError):
         found = file.parsed(text, name)
-        (grid, *_) = next(iter(found["notebooks"].values()))["runs"]
-        lists = found["defaults"] | grid
+        lists = found["defaults"] | next(iter(found["notebooks"].values()))["runs"][0]
         lists = {each: str(lists.get(each, "")).strip("[]") for each in LISTS}
         chosen = FIRST | found["datasets"] | lists | {"title": found["title"], "notebooks": [*found["notebooks"]]}
-        if written(name, content(chosen)) == text:
+        if written(name, chosen) == text:
             return chosen
     return None
 
 
 def faults(name: str, chosen: dict[str, Any]) -> dict[str, str]:
-    """What is wrong with the fields, by field; checked by each notebook's own settings."""
+    """What is wrong with a field, by field. The values are checked by the settings of each notebook."""
     found = {}
     if not re.fullmatch(NAME, name) or name == plan.NOTEBOOK_RUNS:
-        found["name"] = "expected letters from A to Z, digits, - and _, at most 60 of them, for example first-try"
+        found["name"] = "expected at most 60 letters (A to Z), digits, - and _, for example first-try"
     if not chosen["notebooks"]:
-        found["notebooks"] = "no runs; choose at least one notebook"
-    datasets = content(chosen)["datasets"]
+        found["notebooks"] = "no runs: choose at least one notebook"
+    lists = {each: (each, values(chosen[each])[:MOST]) for each in LISTS}
     for notebook in chosen["notebooks"]:
-        asked = {each: ("dataset", [path]) for each, path in datasets.items() if notebook.endswith(f"_{each}")}
-        for field, (setting, points) in (asked | {each: (each, values(chosen[each])) for each in LISTS}).items():
-            for point in points[:MOST]:
+        ours = {each: ("dataset", [one]) for each, one in datasets(chosen).items() if notebook.endswith(f"_{each}")}
+        for field, (setting, points) in (ours | lists).items():
+            for point in points:
                 try:
                     one = settings.check(settings.parameters(notebook) | {"output_dir": "", setting: point}, notebook)
                     if setting == "dataset":
@@ -117,109 +109,103 @@ def faults(name: str, chosen: dict[str, Any]) -> dict[str, str]:
     return found
 
 
-def path_of(name: str) -> Path:
-    """The study file of a name."""
-    return plan.PARAMETERS_DIR / f"{name}.yaml"
-
-
 def drafted(name: str, chosen: dict[str, Any]) -> plan.Study:
     """The study, as the command line will read it once it is saved.
 
     Raises:
         UserError: it cannot be run, or is too large to be planned here.
     """
-    grid = math.prod(max(1, len(values(chosen[each]))) for each in LISTS)
-    if (count := grid * len(chosen["notebooks"])) > MOST:
+    count = len(chosen["notebooks"]) * math.prod(max(1, len(values(chosen[each]))) for each in LISTS)
+    if count > MOST:
         raise UserError(f"{count:,} runs; at most {MOST:,} can be planned here: shorten a list")
-    study = plan.draft(name, written(name, content(chosen)))
+    study = plan.draft(name, written(name, chosen))
     engine.check_folders(study)
     return study
 
 
-def outlook(study: plan.Study) -> str:
-    """How many runs there are, how long they take and how much memory, in sentences."""
-    left = engine.Outlook(study, engine.states_of(study))
-    each, free = engine.GIB_PER_RUN, psutil.virtual_memory().available / 2**30
-    words = f"{left}. Memory: up to {each * left.workers:.0f} GiB, {each:.0f} for each worker; {free:.0f} GiB are free."
-    for name in {run.settings.dataset for run in left.todo} & data.SOURCES.keys():
+def outlook(name: str, chosen: dict[str, Any]) -> str:
+    """In HTML, how many runs there are, how long they take, how much memory, and the study file.
+
+    Raises:
+        UserError: as `drafted` does.
+    """
+    study = drafted(name, chosen)
+    left, each = engine.Outlook(study, engine.states_of(study)), engine.GIB_PER_RUN
+    words = f"{left}, then the report. Memory: up to {each * left.workers:.0f} GiB, {each:.0f} for each worker; "
+    words += f"{psutil.virtual_memory().available / 2**30:.0f} GiB are free."
+    for dataset in {run.settings.dataset for run in left.todo} & data.SOURCES.keys():
         try:
-            data.fingerprint(name)
+            data.fingerprint(dataset)
         except UserError:
-            words += f" {name} is downloaded first ({data.SOURCES[name].megabytes} MB)."
-    return words
+            words += f" {dataset} is downloaded first ({data.SOURCES[dataset].megabytes} MB)."
+    return f'<p>{escape(words)}</p><pre style="{BOX}">{escape(written(name, chosen))}</pre>'
 
 
 # ---- the fields ----------------------------------------------------------------------------------
 
 
 class Planner:
-    """Fields from which a study file is made, with what it would take to run it. Saving never replaces a file that was
-    not made here.
+    """Fields from which a study file is made, and what it would take to run it.
 
     Args:
         name: of the study. If it was planned here before, its file fills the fields.
     """
 
     def __init__(self, name: str = "first"):
-        self.first, self.saved = name, ""  # the text that this has read or written
-        self.followers: list[Callable[[str], None]] = []  # are called with the name of a study that has been saved
-        with suppress(OSError):
+        self.name, self.chosen, self.saved = name, FIRST, ""  # the text that was read or written last
+        self.follow = lambda name: None  # is called with the name of a study that has been saved
+        with suppress(OSError, UnicodeDecodeError):
             text = path_of(name).read_text(encoding="utf-8")
-            self.saved = text if opened(name, text) else ""
-        self.chosen = opened(name, self.saved) or FIRST
+            if known := opened(name, text):
+                self.chosen, self.saved = known, text
 
     def show(self):
-        """The fields with what follows from them; in batch, what follows from the first choice."""
+        """The fields with what follows from them; in batch, only that."""
         if not controls.interactive():
-            study = drafted(self.first, self.chosen)
-            text = written(self.first, content(self.chosen))
-            return Markdown(f"{outlook(study)}\n\n```yaml\n{text}```")
-        known = sorted(path.stem for path in (NOTEBOOK_DIR / "examples").glob("*.ipynb"))
-        self.boxes = {each: _box(each, each in self.chosen["notebooks"]) for each in (*NOTEBOOKS, *known)}
-        self.fields = {"name": _text("name", self.first), "title": _text("title", self.chosen["title"])}
-        for each, label in DATASETS.items():
-            self.fields[each] = _dataset(label, self.chosen[each], grey=each == "mnist")
+            return HTML(outlook(self.name, self.chosen))
+        examples = sorted(path.stem for path in (NOTEBOOK_DIR / "examples").glob("*.ipynb"))
+        self.boxes = {each: _box(each, each in self.chosen["notebooks"]) for each in (*NOTEBOOKS, *examples)}
+        self.fields = {"name": _text("name", self.name), "title": _text("title", self.chosen["title"])}
+        self.fields |= {each: _dataset(each, self.chosen[each]) for each in DATASETS}
         self.fields |= {each: _text(label, self.chosen[each]) for each, label in LISTS.items()}
         self.notes = {each: ipywidgets.HTML() for each in ("notebooks", *self.fields)}
         self.result, self.state = ipywidgets.HTML(), ipywidgets.HTML()
-        self.button = ipywidgets.Button(description="Save", button_style="primary")
+        self.button = ipywidgets.Button(description="Save the plan", button_style="primary")
         self.button.on_click(self.save)
         controls.redraw_on([*self.boxes.values(), *self.fields.values()], self.renew)
         rows = [controls.row(field, self.notes[each]) for each, field in self.fields.items()]
-        rows.insert(2, controls.row(*self.boxes.values(), self.notes["notebooks"]))
+        label = ipywidgets.HTML('<div style="width: 9rem; text-align: right">notebooks</div>')
+        rows.insert(2, controls.row(label, *self.boxes.values(), self.notes["notebooks"]))
         return controls.column(*rows, self.result, controls.row(self.button, self.state))
 
     @property
-    def name(self) -> str:
-        return self.fields["name"].value.strip()
+    def text(self) -> str:
+        return written(self.name, self.chosen)
 
     def renew(self, _=None) -> None:
         """Checks what is chosen, and shows what follows from it."""
-        self.chosen = {each: field.value for each, field in self.fields.items() if each != "name"}
+        self.chosen = {each: field.value for each, field in self.fields.items()}
         self.chosen["notebooks"] = [each for each, box in self.boxes.items() if box.value]
+        self.name = self.chosen.pop("name").strip()
         found = faults(self.name, self.chosen)
         if "name" not in found and (taken := self._taken()):
             found["name"] = taken
         for each, note in self.notes.items():
             note.value = fault(found.get(each, ""))
+        for each in DATASETS:
+            self.fields[each].layout.display = None if each in datasets(self.chosen) else "none"
         self.button.disabled, self.result.value = bool(found), ""
-        if not found:
-            try:
-                words = escape(outlook(drafted(self.name, self.chosen)))
-                self.result.value = f"<p>{words}</p><pre>{escape(self.text)}</pre>"
-            except UserError as error:
-                self.button.disabled, self.result.value = True, fault(str(error))
+        try:
+            self.result.value = "" if found else outlook(self.name, self.chosen)
+        except UserError as error:
+            self.button.disabled, self.result.value = True, fault(str(error))
         self.state.value = "Saved." if self.saved == self.text else "Not saved yet."
 
     def _taken(self) -> str:
-        """Why the file cannot be written; '' if it can."""
+        """Why the study file must not be written; '' if it may."""
         path = path_of(self.name)
         ours = not path.exists() or path.read_text(encoding="utf-8", errors="replace") in (self.saved, self.text)
         return "" if ours else f"{path.name} is there already and was not saved from these fields: choose another name"
-
-    @property
-    def text(self) -> str:
-        return written(self.name, content(self.chosen))
 
     def save(self, _=None) -> None:
         """Writes the study file, unless another one of its name is there."""
@@ -232,8 +218,12 @@ class Planner:
             self.state.value = fault(str(error))
             return
         self.saved, self.state.value = self.text, f"Saved as <code>parameters/{path.name}</code>."
-        for follow in self.followers:
-            follow(self.name)
+        self.follow(self.name)
+
+
+def path_of(name: str) -> Path:
+    """The study file of a name."""
+    return plan.PARAMETERS_DIR / f"{name}.yaml"
 
 
 def fault(words: str) -> str:
@@ -242,13 +232,14 @@ def fault(words: str) -> str:
 
 
 def _text(label: str, value: str, kind=ipywidgets.Text, **options):
-    style = {"description_width": "9rem"}
-    return kind(value=value, description=label, style=style, layout={"width": "26rem"}, **options)
+    style, layout = {"description_width": "9rem"}, {"width": "26rem"}
+    return kind(value=value, description=label, style=style, layout=layout, **options)
 
 
-def _dataset(label: str, value: str, grey: bool):
-    names = [name for name, one in data.BUILT_IN.items() if (one.shape[-1] == 1) == grey]
-    return _text(label, value, ipywidgets.Combobox, options=names, placeholder="or the path of an .npz file")
+def _dataset(family: str, value: str):
+    channels = {name: one.shape[-1] for name, one in data.BUILT_IN.items()}
+    names = [name for name, count in channels.items() if count == channels[family]]
+    return _text(DATASETS[family], value, ipywidgets.Combobox, options=names, placeholder="or the path of an .npz file")
 
 
 def _box(name: str, value: bool):

@@ -1,23 +1,26 @@
 """A study at work, as its files tell of it: started, stopped, and found again wherever it was started."""
 
+import os
 import subprocess
 import threading
 import time
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import ipywidgets
-from IPython.display import Markdown
+from IPython.display import HTML
 
 from lib import runs
 from lib.errors import UserError, in_one_line
 from lib.runs import keys, locks, states
 from lib.study import command, engine, plan
-from lib.widgets import controls, tables
-from lib.widgets.planner import Planner, drafted, fault, path_of
+from lib.widgets import controls
+from lib.widgets.planner import BOX, Planner, drafted, fault, path_of
 
 ROWS = 40  # of the table, at most
 ORDER = ("running", "failed", "missing", "stale", "unscored", "published", "done")  # of rows, where not all fit
+STYLE = "<style>.latent-report-runs :is(td, th) { padding: 2px 16px 2px 0; text-align: left }</style>"
 SLOWEST = 10.0  # seconds between two looks: a server keeps what is sent while no page is open
 
 
@@ -33,35 +36,37 @@ class Watch:
     def __init__(self, planner: Planner):
         self.planner, self.looking = planner, threading.Lock()
         self.started: dict[str, subprocess.Popen] = {}  # by study, from this kernel
-        self.study, self.since = None, 0.0  # and when it was chosen or started
-        self.seen: tuple[int, dict[Path, int]] = 0, {}  # when its file and its done runs' records were written
-        self.pick = None
+        self.study, self.stamp, self.since = None, 0, 0.0  # when its file was written; when it was chosen or started
+        self.done: dict[Path, int] = {}  # its finished runs, and when their records were written
+        if controls.interactive():
+            self._make()
+
+    def _make(self) -> None:
+        self.pick = controls.choice("study")
+        self.head, self.table, self.last = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
+        self.note = ipywidgets.HTML()
+        self.page, self.shown = ipywidgets.Output(layout={"width": "100%"}), None
+        self.start_button, self.stop_button = (ipywidgets.Button(description=each) for each in ("Start", "Stop"))
+        self.start_button.on_click(self.start)
+        self.stop_button.on_click(self.stop)
+        busy = (name for name in _known() if command.at_work(plan.REPORTS_DIR / name))
+        self.turn(next(busy, self.planner.name))
+        self.pick.observe(lambda _: self.look(), "value")
+        self.planner.follow = self.turn
 
     def show(self):
         """The study's runs; in batch, those of the study as it is planned."""
         if not controls.interactive():
-            study = drafted(self.planner.first, self.planner.chosen)
-            rows = [[f"`{name}`", _said(state)] for name, (state, _) in engine.states_of(study).items()]
-            return Markdown(tables.table(["run", "state"], rows))
-        if not self.pick:
-            self._make()
+            study = drafted(self.planner.name, self.planner.chosen)
+            return HTML(_table(study, engine.states_of(study)))
         Watch.newest = turn = object()
-        threading.Thread(target=self._follow, args=[turn], daemon=True).start()
-        return self.box
-
-    def _make(self) -> None:
-        known = _known()
-        busy = (name for name in known if command.at_work(plan.REPORTS_DIR / name))
-        self.pick = controls.choice("study")
-        self.head, self.table, self.last = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
-        self.start_button, self.stop_button = (ipywidgets.Button(description=each) for each in ("Start", "Stop"))
-        self.start_button.on_click(self.start)
-        self.stop_button.on_click(self.stop)
+        threading.Thread(target=self._go_on, args=[turn], daemon=True).start()
         buttons = controls.row(self.start_button, self.stop_button)
-        self.box = controls.column(self.pick, buttons, self.head, self.table, self.last)
-        self.turn(next(busy, self.planner.first))
-        self.pick.observe(lambda change: self.look(), "value")
-        self.planner.followers.append(self.turn)
+        return controls.column(self.pick, buttons, self.note, self.head, self.table, self.last)
+
+    def report(self):
+        """The study's report, once it is built."""
+        return self.page if controls.interactive() else HTML(_report(self.planner.name))
 
     def turn(self, name: str) -> None:
         """Turns to a study in parameters/, or to none."""
@@ -70,7 +75,7 @@ class Watch:
         self.pick.value = name if name in known else ""
         self.look()
 
-    def _follow(self, turn: object) -> None:
+    def _go_on(self, turn: object) -> None:
         while Watch.newest is turn:
             time.sleep(min(SLOWEST, max(1.5, (time.time() - self.since) / 60)))
             try:
@@ -85,21 +90,13 @@ class Watch:
         with self.looking:
             try:
                 self._read()
-            except UserError as error:
+            except (OSError, UserError) as error:
                 self.study, self.head.value = None, fault(str(error))
-            if not self.study:
+            if self.study:
+                self._show()
+            else:
                 self.table.value = self.last.value = ""
                 self.start_button.disabled = self.stop_button.disabled = True
-                return
-            found = {run.name: self._state(run) for run in self.study.runs}
-            at_work = command.at_work(self.study.folder)
-            starting = not at_work and self._starting()
-            self.start_button.disabled = bool(at_work) or starting
-            self.stop_button.disabled = not (starting or any(each.by_notebook for each in at_work))
-            self.head.value = self._head(found, at_work, starting)
-            self.table.value = _table(self.study, found)
-            words = command.last_words(self.study.folder)
-            self.last.value = f"<pre>{escape(words)}</pre>" if words else ""
 
     def _read(self) -> None:
         """Reads the study again where another one is chosen, or its file has changed."""
@@ -108,88 +105,106 @@ class Watch:
             return
         path = path_of(self.pick.value)
         stamp = path.stat().st_mtime_ns
-        if not self.study or self.study.path != path or self.seen[0] != stamp:
+        if not self.study or (self.study.path, self.stamp) != (path, stamp):
             keys.notebook_digest.cache_clear()  # who works in JupyterLab may have changed a notebook
-            self.study, self.seen, self.since = plan.read(str(path), check_data=False), (stamp, {}), time.time()
+            self.study = plan.read(str(path), check_data=False)
+            self.done, self.stamp, self.since = {}, stamp, time.time()
+
+    def _show(self) -> None:
+        found = {run.name: self._state(run) for run in self.study.runs}
+        at_work, process = command.at_work(self.study.folder), self.started.get(self.study.name)
+        starting = not at_work and process is not None and process.poll() is None
+        self.start_button.disabled = starting or bool(at_work)
+        self.stop_button.disabled = not any(each.by_notebook for each in at_work)
+        kinds = [state for state, _ in found.values()]
+        counts = ", ".join(f"{kinds.count(each)} {each}" for each in ("done", "failed") if each in kinds) or "0 done"
+        words = "; ".join(map(_at_work, at_work)) or (
+            "Starting" if starting else str(engine.Outlook(self.study, found))
+        )
+        bar = f'<progress max="{len(kinds)}" value="{kinds.count("done")}" aria-label="Runs done"></progress>'
+        self.head.value = f"{bar} {counts} of {len(kinds)}. {escape(words)}."
+        self.table.value, last = _table(self.study, found), command.last_words(self.study.folder)
+        self.last.value = f'<pre style="{BOX}">{escape(last)}</pre>' if last else ""
+        if self.shown != (shown := (self.study.name, _written(self.study.folder / "index.html"))):
+            self.shown, page = shown, {"text/html": _report(self.study.name)}
+            self.page.outputs = ({"output_type": "display_data", "data": page, "metadata": {}},)
 
     def _state(self, run: plan.PlannedRun) -> tuple[str, str]:
-        """A run's state, and why; a finished one is read once."""
-        record, known = run.folder / "result.json", self.seen[1]
-        stamp = record.stat().st_mtime_ns if record.exists() else 0
-        if stamp and known.get(run.folder) == stamp and not locks.at_work(run.folder):
+        """A run's state, and why; a finished one is read only once."""
+        stamp = _written(run.folder / "result.json")
+        if stamp and self.done.get(run.folder) == stamp and not locks.at_work(run.folder):
             return "done", ""
         state, why = states.of(run.folder, run.settings)
         if state == "done":
-            known[run.folder] = stamp
+            self.done[run.folder] = stamp
         return state, why
-
-    def _starting(self) -> bool:
-        process = self.started.get(self.study.name)
-        return bool(process) and process.poll() is None
-
-    def _head(self, found: dict[str, tuple[str, str]], at_work: list[command.Command], starting: bool) -> str:
-        kinds = [state for state, _ in found.values()]
-        done, count = kinds.count("done"), len(kinds)
-        others = ", ".join(f"{kinds.count(each)} {each}" for each in ("running", "failed") if each in kinds)
-        words = f"{done} of {count} runs done{', ' * bool(others)}{others}. "
-        words += "; ".join(map(_at_work, at_work)) or ("Starting." if starting else str(engine.Outlook(self.study, found)))
-        return f'<progress max="{count}" value="{done}" aria-label="Runs done"></progress> {escape(words)}'
 
     # ---- what can be done
 
     def start(self, _=None) -> None:
         """Starts the study in the background."""
         try:
-            study = plan.read(str(path_of(self.pick.value)))
+            study = plan.read(str(path_of(self.pick.value)))  # with its datasets
             engine.check_folders(study)
-            self.started[study.name], self.since = command.start(study), time.time()
+            self.started[study.name], self.since, self.note.value = command.start(study), time.time(), ""
         except UserError as error:
-            self.last.value = fault(str(error))
-            return
+            self.note.value = fault(str(error))
         self.look()
 
     def stop(self, _=None) -> None:
-        """Stops the study, if a notebook has started it."""
-        self.stop_button.disabled = True
+        """Stops the study, if it was started from a notebook."""
         try:
-            for each in command.at_work(self.study.folder):
-                if each.by_notebook:
-                    command.stop(each)
+            for one in command.at_work(self.study.folder):
+                if one.by_notebook:
+                    command.stop(one)
+            self.note.value = "Stopping. Finished runs and checkpoints are kept."
         except UserError as error:
-            self.last.value = fault(str(error))
+            self.note.value = fault(str(error))
 
 
 def _known() -> list[str]:
     return sorted(path.stem for path in plan.PARAMETERS_DIR.glob("*.yaml"))
 
 
-def _said(state: str) -> str:
-    return "to do" if state == "missing" else state
+def _written(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def _at_work(one: command.Command) -> str:
     """What a command is doing, and where it can be stopped."""
-    said = one.said
-    words = "The report is being built" if said.get("stage") == "report" else "At work"
-    words += f", about {runs.duration(said['left'])} left" if "left" in said else ""
-    return f"{words} (process {one.pid}" + (")." if one.by_notebook else ", started in a terminal: stop it there).")
+    words = "The report is being built" if one.said.get("stage") == "report" else "At work"
+    words += f", about {runs.duration(one.said['left'])} left" if "left" in one.said else ""
+    return f"{words} (process {one.pid}{'' if one.by_notebook else ', started in a terminal: stop it there'})"
 
 
 def _table(study: plan.Study, found: dict[str, tuple[str, str]]) -> str:
-    """The runs in HTML, at most `ROWS`: those first that somebody would look for."""
-    shown = list(found)
-    if len(shown) > ROWS:
-        shown = sorted(shown, key=lambda name: ORDER.index(found[name][0]))[:ROWS]
+    """The runs in HTML; where not all fit, those that somebody would look for."""
+    shown = list(found) if len(found) <= ROWS else sorted(found, key=lambda name: ORDER.index(found[name][0]))[:ROWS]
     rows = [_row(study.run(name), *found[name]) for name in shown]
-    more = f"<p>and {len(found) - len(shown)} more</p>" if len(found) > len(shown) else ""
     head = "".join(f'<th scope="col">{each}</th>' for each in ("run", "state", "epoch", "left", "why"))
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{more}"
+    more = f"<p>and {len(found) - ROWS} more</p>" if len(found) > ROWS else ""
+    return f"{STYLE}<table class='latent-report-runs'><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{more}"
 
 
 def _row(run: plan.PlannedRun, state: str, why: str) -> str:
     said = states.progress(run.folder) if state == "running" else {}
     epoch = f"{said['epoch']} of {said['epochs']}" if "epoch" in said else ""
     left = runs.duration(said["seconds_left"]) if "seconds_left" in said else ""
-    state = f"{state}: {said.get('stage', 'starting')}" if state == "running" else _said(state)
+    state = {"missing": "to do", "running": f"running: {said.get('stage', 'starting')}"}.get(state, state)
     cells = "".join(f"<td>{escape(each)}</td>" for each in (state, epoch, left, "" if said else why))
     return f'<tr><th scope="row">{escape(run.name)}</th>{cells}</tr>'
+
+
+def _report(name: str) -> str:
+    """Where a study's report is, and the report itself, in HTML. JupyterLab turns both into addresses of its own, from
+    which the report may run its scripts: a tab of JupyterLab allows that only after "Trust HTML"."""
+    page = plan.REPORTS_DIR / name / "index.html"
+    place, path = f"reports/{name}/index.html", quote(os.path.relpath(page))
+    if not page.exists():
+        return f"<p>No report yet. It will be <code>{place}</code>.</p>"
+    link = (
+        f'<a href="{path}">Open it in a tab of its own</a> (there, press <em>Trust HTML</em> for what moves), or open '
+    )
+    link += f"<code>{place}</code> in any browser."
+    frame = f'<iframe src="{path}" title="Report" loading="lazy" width="100%" height="800"></iframe>'
+    return f"<p>{link}</p>{frame}"
