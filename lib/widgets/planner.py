@@ -26,7 +26,8 @@ DATASETS = {"mnist": "grey images", "cifar10": "colour images"}  # by family
 LISTS = {"latent_dim": "latent dimensions", "width": "widths", "seed": "seeds", "epochs": "epochs"}
 FIRST = {"title": "My first study", "notebooks": ["vae_mnist"], "mnist": "digits", "cifar10": "shapes"}
 FIRST |= {"latent_dim": "2, 10", "width": "32, 256", "seed": "0", "epochs": "60"}  # a few minutes
-BOX = "padding: 8px; line-height: 1.4; white-space: pre-wrap; background: var(--jp-layout-color2, #eee); color: var(--jp-content-font-color1, #111)"
+BOX = "padding: 8px; line-height: 1.4; white-space: pre-wrap; "
+BOX += "background: var(--jp-layout-color2, #eee); color: var(--jp-content-font-color1, #111)"
 
 
 # ---- from what is chosen to a study --------------------------------------------------------------
@@ -162,6 +163,8 @@ class Planner:
     def show(self):
         """The fields with what follows from them; in batch, only that."""
         if not controls.interactive():
+            for words in faults(self.name, self.chosen).values():
+                raise UserError(words)
             return HTML(outlook(self.name, self.chosen))
         examples = sorted(path.stem for path in (NOTEBOOK_DIR / "examples").glob("*.ipynb"))
         self.boxes = {each: _box(each, each in self.chosen["notebooks"]) for each in (*NOTEBOOKS, *examples)}

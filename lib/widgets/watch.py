@@ -37,7 +37,8 @@ class Watch:
         self.planner, self.looking = planner, threading.Lock()
         self.started: dict[str, subprocess.Popen] = {}  # by study, from this kernel
         self.study, self.stamp, self.since = None, 0, 0.0  # when its file was written; when it was chosen or started
-        self.done: dict[Path, int] = {}  # its finished runs, and when their records were written
+        self.known: dict[Path, tuple[int, str, str]] = {}  # of its finished runs: when recorded, state and why
+        self.stopped: set[int] = set()  # processes that were asked to stop
         if controls.interactive():
             self._make()
 
@@ -108,7 +109,7 @@ class Watch:
         if not self.study or (self.study.path, self.stamp) != (path, stamp):
             keys.notebook_digest.cache_clear()  # who works in JupyterLab may have changed a notebook
             self.study = plan.read(str(path), check_data=False)
-            self.done, self.stamp, self.since = {}, stamp, time.time()
+            self.known, self.stamp, self.since, self.note.value = {}, stamp, time.time(), ""
 
     def _show(self) -> None:
         found = {run.name: self._state(run) for run in self.study.runs}
@@ -117,12 +118,13 @@ class Watch:
         self.start_button.disabled = starting or bool(at_work)
         self.stop_button.disabled = not any(each.by_notebook for each in at_work)
         kinds = [state for state, _ in found.values()]
-        counts = ", ".join(f"{kinds.count(each)} {each}" for each in ("done", "failed") if each in kinds) or "0 done"
-        words = "; ".join(map(_at_work, at_work)) or (
-            "Starting" if starting else str(engine.Outlook(self.study, found))
-        )
+        words = f"{kinds.count('done')} of {len(kinds)} runs done, {kinds.count('failed')} failed. "
+        if at_work:
+            words += "; ".join("Stopping" if one.pid in self.stopped else _at_work(one) for one in at_work)
+        else:
+            words = words + "Starting" if starting else str(engine.Outlook(self.study, found))
         bar = f'<progress max="{len(kinds)}" value="{kinds.count("done")}" aria-label="Runs done"></progress>'
-        self.head.value = f"{bar} {counts} of {len(kinds)}. {escape(words)}."
+        self.head.value = f"{bar} {escape(words)}."
         self.table.value, last = _table(self.study, found), command.last_words(self.study.folder)
         self.last.value = f'<pre style="{BOX}">{escape(last)}</pre>' if last else ""
         if self.shown != (shown := (self.study.name, _written(self.study.folder / "index.html"))):
@@ -132,11 +134,12 @@ class Watch:
     def _state(self, run: plan.PlannedRun) -> tuple[str, str]:
         """A run's state, and why; a finished one is read only once."""
         stamp = _written(run.folder / "result.json")
-        if stamp and self.done.get(run.folder) == stamp and not locks.at_work(run.folder):
-            return "done", ""
+        when, *known = self.known.get(run.folder, (0, "", ""))
+        if stamp and when == stamp and not locks.at_work(run.folder):
+            return tuple(known)
         state, why = states.of(run.folder, run.settings)
-        if state == "done":
-            self.done[run.folder] = stamp
+        if state in ("done", "published", "unscored"):
+            self.known[run.folder] = stamp, state, why
         return state, why
 
     # ---- what can be done
@@ -157,9 +160,10 @@ class Watch:
             for one in command.at_work(self.study.folder):
                 if one.by_notebook:
                     command.stop(one)
-            self.note.value = "Stopping. Finished runs and checkpoints are kept."
+                    self.stopped.add(one.pid)
         except UserError as error:
             self.note.value = fault(str(error))
+        self.look()
 
 
 def _known() -> list[str]:
@@ -183,7 +187,8 @@ def _table(study: plan.Study, found: dict[str, tuple[str, str]]) -> str:
     rows = [_row(study.run(name), *found[name]) for name in shown]
     head = "".join(f'<th scope="col">{each}</th>' for each in ("run", "state", "epoch", "left", "why"))
     more = f"<p>and {len(found) - ROWS} more</p>" if len(found) > ROWS else ""
-    return f"{STYLE}<table class='latent-report-runs'><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{more}"
+    body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    return f'{STYLE}<table class="latent-report-runs">{body}</table>{more}'
 
 
 def _row(run: plan.PlannedRun, state: str, why: str) -> str:
