@@ -9,6 +9,7 @@ import sys
 import pytest
 import yaml
 
+from lib.errors import UserError
 from lib.notebooks import NOTEBOOK_DIR, ROOT
 from lib.study import plan
 from lib.widgets import Planner, planner
@@ -59,6 +60,15 @@ def test_a_file_is_opened_only_if_the_fields_can_say_all_of_it():
         assert planner.opened("mine", text) is None
 
 
+def faulty(name, chosen, words):
+    """The field that is to blame, where a plan is refused with these words."""
+    with pytest.raises(UserError) as error:
+        planner.drafted(name, chosen)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+    return planner.field_of(str(error.value), chosen)
+
+
 @pytest.mark.parametrize(
     ("field", "typed", "words"),
     [
@@ -69,19 +79,20 @@ def test_a_file_is_opened_only_if_the_fields_can_say_all_of_it():
         ("epochs", "{", "epochs = '{'"),
         ("mnist", "mnits", "did you mean mnist?"),
         ("mnist", "shapes", "vae_mnist expects grey"),
+        ("cifar10", "digits", "gan_cifar10 expects colour"),
         ("mnist", "nowhere.npz", "nowhere.npz is not there"),
-        ("notebooks", [], "no runs: choose at least one notebook"),
+        ("cifar10", "nowhere.npz", "nowhere.npz is not there"),
+        ("notebooks", [], "no runs; choose at least one"),
     ],
 )
-def test_what_is_wrong_is_said_of_its_field_and_only_there(field, typed, words):
-    found = planner.faults("mine", planner.FIRST | {field: typed})
-    assert list(found) == [field]
-    assert words in found[field]
+def test_what_is_wrong_is_said_of_its_field(here, field, typed, words):
+    chosen = planner.FIRST | {"notebooks": ["vae_mnist", "gan_cifar10"], field: typed}
+    assert faulty("mine", chosen, words) == field
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../demo", "-x", "notebooks", "ü", "a.yaml", "x" * 61])
-def test_a_name_must_do_as_a_files_and_a_folders(name):
-    assert list(planner.faults(name, planner.FIRST)) == ["name"]
+def test_a_name_must_do_as_a_files_and_a_folders(here, name):
+    assert faulty(name, planner.FIRST, "name: expected") == "name"
 
 
 # ---- the fields ----------------------------------------------------------------------------------
@@ -96,46 +107,46 @@ def fields(here, in_lab):
 
 
 def test_the_fields_show_the_plan_and_what_is_wrong_at_once(fields):
-    assert "My first study: 4 runs, 0 done, 4 to do with" in fields.result.value
-    assert "GiB are free" in fields.result.value
-    assert "latent_dim: [2, 10]" in fields.result.value
+    assert "My first study: 4 runs, 0 done, 4 to do with" in fields.notes["result"].value
+    assert "GiB are free" in fields.notes["result"].value
+    assert "latent_dim: [2, 10]" in fields.notes["result"].value
     fields.fields["latent_dim"].value = "2, 10, x"
     assert "latent_dim = &#x27;x&#x27;" in fields.notes["latent_dim"].value
     assert fields.button.disabled
     fields.fields["latent_dim"].value = "2"
     assert fields.notes["latent_dim"].value == ""
-    assert "2 runs, 0 done" in fields.result.value
+    assert "2 runs, 0 done" in fields.notes["result"].value
     assert not fields.button.disabled
     fields.fields["seed"].value = ", ".join(map(str, range(10_000)))
-    assert "20,000 runs; at most 1,000 can be planned here" in fields.result.value
+    assert "20,000 runs; at most 1,000 can be planned here" in fields.notes["result"].value
     assert fields.button.disabled
     fields.fields["seed"].value = "0"
     fields.boxes["vae_mnist"].value = False
-    assert "no runs: choose at least one notebook" in fields.notes["notebooks"].value
+    assert "no runs; choose at least one" in fields.notes["notebooks"].value
     fields.boxes["gan_cifar10"].value = True
     assert fields.fields["mnist"].layout.display == "none"
     assert fields.fields["cifar10"].layout.display is None
     fields.fields["cifar10"].value = "cifar10"
-    assert "cifar10 is downloaded first (170 MB)" in fields.result.value
+    assert "cifar10 is downloaded first (170 MB)" in fields.notes["result"].value
 
 
 def test_saving_writes_what_is_shown_and_tells_who_follows(fields, here):
     told = []
     fields.follow = told.append
-    assert fields.state.value == "Not saved yet."
+    assert fields.notes["state"].value == "Not saved yet."
     fields.button.click()
     text = (here / "parameters" / "mine.yaml").read_text(encoding="utf-8")
     assert text == fields.text
     assert list(yaml.safe_load(text)) == ["title", "datasets", "defaults", "notebooks"]
     assert told == ["mine"]
     fields.fields["epochs"].value = "5"
-    assert fields.state.value == "Not saved yet."
+    assert fields.notes["state"].value == "Not saved yet."
     fields.button.click()  # what it has saved itself, it may replace
     assert "epochs: 5" in (here / "parameters" / "mine.yaml").read_text(encoding="utf-8")
     again = Planner("mine")  # as after a restart of the kernel
     again.show()
     assert again.fields["epochs"].value == "5"
-    assert again.state.value == "Saved."
+    assert again.notes["state"].value == "Saved."
 
 
 def test_a_file_that_was_not_saved_here_is_never_replaced(fields, here):
@@ -150,11 +161,11 @@ def test_a_file_that_was_not_saved_here_is_never_replaced(fields, here):
     path.write_text(edited := path.read_text() + "author: me\n")
     fields.save()  # edited since
     assert path.read_text() == edited
-    assert "choose another name" in fields.state.value
+    assert "choose another" in fields.notes["state"].value
     (here / "reports" / "busy").mkdir()
     (here / "reports" / "busy" / "index.html").write_text("a page of somebody's own")
     fields.fields["name"].value = "busy"
-    assert "was not written by a study and would be lost" in fields.result.value
+    assert "was not written by a study and would be lost" in fields.notes["result"].value
     assert fields.button.disabled
 
 

@@ -8,16 +8,10 @@ kind, drawn by the same `figures`.
 from importlib import import_module
 
 _HOMES = {
-    "Finished": "shelf",
-    "Planner": "planner",
-    "Shelf": "shelf",
-    "Watch": "watch",
-    "explore": "moves",
-    "layers": "tables",
-    "numbers": "tables",
-    "progress": "live",
-    "source": "tables",
-    "walk": "moves",
+    **dict.fromkeys(("layers", "numbers", "source"), "tables"),
+    **dict.fromkeys(("explore", "walk"), "moves"),
+    **dict.fromkeys(("Finished", "Shelf"), "shelf"),
+    **{"progress": "live", "Planner": "planner", "Watch": "watch"},
 }
 __all__ = list(_HOMES)
 

@@ -12,7 +12,7 @@ import psutil
 import yaml
 from IPython.display import HTML
 
-from lib import data, settings
+from lib import data
 from lib.errors import UserError
 from lib.files import write_aside
 from lib.notebooks import NOTEBOOK_DIR, NOTEBOOKS
@@ -89,27 +89,6 @@ def opened(name: str, text: str) -> dict[str, Any] | None:
     return None
 
 
-def faults(name: str, chosen: dict[str, Any]) -> dict[str, str]:
-    """What is wrong with a field, by field. The values are checked by the settings of each notebook."""
-    found = {}
-    if not re.fullmatch(NAME, name) or name == plan.NOTEBOOK_RUNS:
-        found["name"] = "expected at most 60 letters (A to Z), digits, - and _, for example first-try"
-    if not chosen["notebooks"]:
-        found["notebooks"] = "no runs: choose at least one notebook"
-    lists = {each: (each, values(chosen[each])[:MOST]) for each in LISTS}
-    for notebook in chosen["notebooks"]:
-        ours = {each: ("dataset", [one]) for each, one in datasets(chosen).items() if notebook.endswith(f"_{each}")}
-        for field, (setting, points) in (ours | lists).items():
-            for point in points:
-                try:
-                    one = settings.check(settings.parameters(notebook) | {"output_dir": "", setting: point}, notebook)
-                    if setting == "dataset":
-                        settings.check_images(one, *data.header(point), notebook)
-                except UserError as error:
-                    found.setdefault(field, str(error))
-    return found
-
-
 def drafted(name: str, chosen: dict[str, Any]) -> plan.Study:
     """The study, as the command line will read it once it is saved.
 
@@ -117,11 +96,25 @@ def drafted(name: str, chosen: dict[str, Any]) -> plan.Study:
         UserError: it cannot be run, or is too large to be planned here.
     """
     count = len(chosen["notebooks"]) * math.prod(max(1, len(values(chosen[each]))) for each in LISTS)
+    if not re.fullmatch(NAME, name) or name == plan.NOTEBOOK_RUNS:
+        raise UserError("name: expected at most 60 letters (A to Z), digits, - and _, for example first-try")
+    if not count:
+        raise UserError("notebooks: no runs; choose at least one")
     if count > MOST:
         raise UserError(f"{count:,} runs; at most {MOST:,} can be planned here: shorten a list")
     study = plan.draft(name, written(name, chosen))
     engine.check_folders(study)
     return study
+
+
+def field_of(fault: str, chosen: dict[str, Any]) -> str:
+    """The field that a fault is about; "result" where it is about no single one."""
+    found = [each for each in ("name", "notebooks") if fault.startswith(f"{each}: ")]
+    found += [each for each in LISTS if f" {each} = " in fault]
+    if "dataset" in fault:  # of the notebook that is named, or else the one that is named itself
+        found += [each for each in DATASETS if f"_{each}" in fault]
+        found += [each for each, name in datasets(chosen).items() if name in fault]
+    return next(iter(found), "result")
 
 
 def outlook(name: str, chosen: dict[str, Any]) -> str:
@@ -163,23 +156,20 @@ class Planner:
     def show(self):
         """The fields with what follows from them; in batch, only that."""
         if not controls.interactive():
-            for words in faults(self.name, self.chosen).values():
-                raise UserError(words)
             return HTML(outlook(self.name, self.chosen))
         examples = sorted(path.stem for path in (NOTEBOOK_DIR / "examples").glob("*.ipynb"))
         self.boxes = {each: _box(each, each in self.chosen["notebooks"]) for each in (*NOTEBOOKS, *examples)}
         self.fields = {"name": _text("name", self.name), "title": _text("title", self.chosen["title"])}
         self.fields |= {each: _dataset(each, self.chosen[each]) for each in DATASETS}
         self.fields |= {each: _text(label, self.chosen[each]) for each, label in LISTS.items()}
-        self.notes = {each: ipywidgets.HTML() for each in ("notebooks", *self.fields)}
-        self.result, self.state = ipywidgets.HTML(), ipywidgets.HTML()
+        self.notes = {each: ipywidgets.HTML() for each in (*self.fields, "notebooks", "result", "state")}
         self.button = ipywidgets.Button(description="Save the plan", button_style="primary")
         self.button.on_click(self.save)
         controls.redraw_on([*self.boxes.values(), *self.fields.values()], self.renew)
         rows = [controls.row(field, self.notes[each]) for each, field in self.fields.items()]
         label = ipywidgets.HTML('<div style="width: 9rem; text-align: right">notebooks</div>')
         rows.insert(2, controls.row(label, *self.boxes.values(), self.notes["notebooks"]))
-        return controls.column(*rows, self.result, controls.row(self.button, self.state))
+        return controls.column(*rows, self.notes["result"], controls.row(self.button, self.notes["state"]))
 
     @property
     def text(self) -> str:
@@ -190,37 +180,34 @@ class Planner:
         self.chosen = {each: field.value for each, field in self.fields.items()}
         self.chosen["notebooks"] = [each for each, box in self.boxes.items() if box.value]
         self.name = self.chosen.pop("name").strip()
-        found = faults(self.name, self.chosen)
-        if "name" not in found and (taken := self._taken()):
-            found["name"] = taken
-        for each, note in self.notes.items():
-            note.value = fault(found.get(each, ""))
+        said, self.button.disabled = dict.fromkeys(self.notes, ""), False
+        try:
+            said["result"] = outlook(self.name, self.chosen)
+            self._check_file()
+        except UserError as error:
+            said[field_of(str(error), self.chosen)], self.button.disabled = fault(str(error)), True
+        said["state"] = "Saved." if self.saved == self.text else "Not saved yet."
+        for each, words in said.items():
+            self.notes[each].value = words
         for each in DATASETS:
             self.fields[each].layout.display = None if each in datasets(self.chosen) else "none"
-        self.button.disabled, self.result.value = bool(found), ""
-        try:
-            self.result.value = "" if found else outlook(self.name, self.chosen)
-        except UserError as error:
-            self.button.disabled, self.result.value = True, fault(str(error))
-        self.state.value = "Saved." if self.saved == self.text else "Not saved yet."
 
-    def _taken(self) -> str:
-        """Why the study file must not be written; '' if it may."""
+    def _check_file(self) -> None:
+        """Raises UserError where a file of this name is there that has not been read or written here."""
         path = path_of(self.name)
-        ours = not path.exists() or path.read_text(encoding="utf-8", errors="replace") in (self.saved, self.text)
-        return "" if ours else f"{path.name} is there already and was not saved from these fields: choose another name"
+        if path.exists() and path.read_text(encoding="utf-8", errors="replace") not in (self.saved, self.text):
+            raise UserError(f"name: {path.name} is there already, and was not saved from these fields; choose another")
 
     def save(self, _=None) -> None:
         """Writes the study file, unless another one of its name is there."""
-        path = path_of(self.name)
+        path, state = path_of(self.name), self.notes["state"]
         try:
-            if taken := self._taken():
-                raise UserError(taken)
+            self._check_file()
             write_aside(path, self.text)
         except (OSError, UserError) as error:
-            self.state.value = fault(str(error))
+            state.value = fault(str(error))
             return
-        self.saved, self.state.value = self.text, f"Saved as <code>parameters/{path.name}</code>."
+        self.saved, state.value = self.text, f"Saved as <code>parameters/{path.name}</code>."
         self.follow(self.name)
 
 
