@@ -65,7 +65,7 @@ def planned(seen, dataset):
     seen.type(latent_dimensions="2, 10, x")
     seen.says("latent_dim = 'x': Input should be a valid integer", seen.plan)
     assert seen.page.get_by_role("button", name="Save the plan").is_disabled()
-    seen.type(name="mine", title="Mine", latent_dimensions="2, 3", widths="8", epochs="800", grey_images=str(dataset))
+    seen.type(name="mine", title="Mine", latent_dimensions="2, 3", widths="8", epochs="500", grey_images=str(dataset))
     seen.says("Mine: 2 runs, 0 done, 2 to do", seen.plan)
     assert seen.page.get_by_role("button", name="Start", exact=True).is_disabled(), "nothing is saved yet"
     seen.press("Save the plan")
@@ -94,12 +94,12 @@ def test_a_study_from_its_plan_to_its_report(browser, repository, npz):
         page.reload()
         found_again(seen)
         seen.press("Restart the kernel")
-        seen.press("Restart")
+        page.locator(".jp-Dialog .jp-mod-accept").click()
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
         found_again(seen)
 
         seen.press("Stop")
-        seen.says("interrupted; checkpoint after epoch [0-9]+ of 800")
+        seen.says("interrupted; checkpoint after epoch [0-9]+ of 500")
         assert command.at_work(repository / "reports" / "mine") == []
         seen.press("Start")
         seen.says("2 runs, 2 done, 0 to do", minutes=15)

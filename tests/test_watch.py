@@ -150,6 +150,10 @@ def test_a_study_file_that_is_wrong_or_saved_again(study, in_lab):
     path.write_text(good.replace("seed: [0, 1]", "seed: [0, 1, 2]"))
     seen.look()
     assert text(seen.table.value).count("to do") == 3
+    (path.parent.parent / "tiny.npz").unlink()
+    seen.look()
+    assert "tiny.npz is not there" in seen.head.value
+    assert seen.start_button.disabled
     seen.planner.follow("nowhere")
     assert seen.pick.value == ""
     assert seen.table.value == ""

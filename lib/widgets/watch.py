@@ -90,20 +90,18 @@ class Watch:
         """Shows where the study stands."""
         with self.looking:
             try:
-                self._read()
+                if self.pick.value:
+                    self._read()
+                    self._show()
+                    return
+                self.study, self.head.value = None, ""
             except (OSError, UserError) as error:
                 self.study, self.head.value = None, fault(str(error))
-            if self.study:
-                self._show()
-            else:
-                self.table.value = self.last.value = ""
-                self.start_button.disabled = self.stop_button.disabled = True
+            self.table.value = self.last.value = ""
+            self.start_button.disabled = self.stop_button.disabled = True
 
     def _read(self) -> None:
         """Reads the study again where another one is chosen, or its file has changed."""
-        if not self.pick.value:
-            self.study, self.head.value = None, ""
-            return
         path = path_of(self.pick.value)
         stamp = path.stat().st_mtime_ns
         if not self.study or (self.study.path, self.stamp) != (path, stamp):
