@@ -167,8 +167,9 @@ class Planner:
         self.button.on_click(self.save)
         controls.redraw_on([*self.boxes.values(), *self.fields.values()], self.renew)
         rows = [controls.row(field, self.notes[each]) for each, field in self.fields.items()]
-        label = ipywidgets.HTML('<div style="width: 9rem; text-align: right">notebooks</div>')
-        rows.insert(2, controls.row(label, *self.boxes.values(), self.notes["notebooks"]))
+        label = ipywidgets.HTML('<div style="width: 9rem; margin-right: 8px; text-align: right">notebooks</div>')
+        boxes = controls.row(*self.boxes.values(), self.notes["notebooks"])
+        rows.insert(2, ipywidgets.HBox([label, boxes]))
         return controls.column(*rows, self.notes["result"], controls.row(self.button, self.notes["state"]))
 
     @property

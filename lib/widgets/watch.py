@@ -20,7 +20,8 @@ from lib.widgets.planner import BOX, Planner, drafted, fault, path_of
 
 ROWS = 40  # of the table, at most
 ORDER = ("running", "failed", "missing", "stale", "unscored", "published", "done")  # of rows, where not all fit
-STYLE = "<style>.latent-report-runs :is(td, th) { padding: 2px 16px 2px 0; text-align: left }</style>"
+STYLE = "<style>.latent-report-runs :is(td, th) { padding: 2px 16px 2px 0; text-align: left; line-height: 1.5 }"
+STYLE += " .latent-report-runs tbody th { white-space: nowrap; font-weight: normal }</style>"
 SLOWEST = 10.0  # seconds between two looks: a server keeps what is sent while no page is open
 
 
@@ -209,5 +210,6 @@ def _report(name: str) -> str:
         f'<a href="{path}">Open it in a tab of its own</a> (there, press <em>Trust HTML</em> for what moves), or open '
     )
     link += f"<code>{place}</code> in any browser."
-    frame = f'<iframe src="{path}" title="Report" loading="lazy" width="100%" height="800"></iframe>'
+    frame = f'<iframe src="{path}" title="Report" loading="lazy" width="100%" height="800" '
+    frame += 'style="border: 1px solid var(--jp-border-color1, #999)"></iframe>'
     return f"<p>{link}</p>{frame}"
