@@ -99,6 +99,7 @@ def test_a_study_from_its_plan_to_its_report(browser, repository, npz):
         found_again(seen)
 
         seen.press("Stop")
+        seen.says("Mine: 2 runs, 0 done, 2 to do")  # it has ended
         seen.says("interrupted; checkpoint after epoch [0-9]+ of 500")
         assert command.at_work(repository / "reports" / "mine") == []
         seen.press("Start")
