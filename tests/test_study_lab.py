@@ -104,6 +104,7 @@ def test_a_study_from_its_plan_to_its_report(browser, repository, npz):
         assert command.at_work(repository / "reports" / "mine") == []
         seen.press("Start")
         seen.says("2 runs, 2 done, 0 to do", minutes=30)  # with the report
+        seen.report.locator("iframe").scroll_into_view_if_needed()  # it is loaded when it comes into view
         frame = seen.report.frame_locator("iframe[title=Report]")
         frame.get_by_role("heading", name="Mine", exact=True).wait_for(timeout=2 * MINUTES)
         frame.locator("html.js.ready").wait_for()  # its scripts run
