@@ -168,19 +168,10 @@ def _study(options, check_data: bool = True):
     return study
 
 
-def _check_folders(study) -> None:
-    """Makes sure, before anything is started, that nothing of a user's is in the way of the study's files."""
-    from lib.runs import ownership
-
-    ownership.check_study_folder(study.folder, [*(f"{run.name}.html" for run in study.runs), "estimators.html"])
-    for run in study.runs:
-        ownership.check_run_folder(run.folder, "the run's folder")
-
-
 def _run(options) -> int:
     from lib import data, runs
     from lib.errors import UserError
-    from lib.study import engine
+    from lib.study import command, engine
 
     study = _study(options)
     if study.as_found:
@@ -188,34 +179,29 @@ def _run(options) -> int:
             f"{options.study}: nothing to run: this folder has finished runs, but no study file; "
             "`latent-report report` shows them"
         )
-    _check_folders(study)
-    if not options.dry_run:
-        engine.prepare(study)
+    engine.check_folders(study)
+    if options.dry_run:
+        states = engine.states_of(study)
+        print(outlook := engine.Outlook(study, states, options.only, options.force, options.workers))
+        for name, cost in outlook.costs.items():
+            state, why = states[name]
+            print(f"  {name}  {state}{': ' + why if why else ''}  (about {runs.duration(cost.total)})")
+        return 0
+    engine.prepare(study)
+    with command.noted(study.folder):
         for dataset in dict.fromkeys(run.settings.dataset for run in study.runs):
             if dataset in data.SOURCES:
                 data.fetch(dataset)  # a no-op when it is there
-    mine = engine.share(study.runs, options.only)
-    states = engine.states_of(study)
-    todo = [run for run in mine if options.force or states[run.name][0] != "done"]
-    trained = {name for name, (state, _) in states.items() if state == "unscored" and not options.force}
-    head = f"{study.title}: {len(mine)} runs, {len(mine) - len(todo)} done, {len(todo)} to do"
-    if not options.dry_run:
-        return _execute(study, todo, trained, options, head)
-    workers, threads = engine.workers_and_threads(len(todo), options.workers)
-    costs = engine.costs(todo, threads, trained)
-    print(head + (_plan(costs, workers, threads) if todo else ""))
-    for run in todo:
-        state, why = states[run.name]
-        print(f"  {run.name}  {state}{': ' + why if why else ''}  (about {runs.duration(costs[run.name].total)})")
-    return 0
+        outlook = engine.Outlook(study, engine.states_of(study), options.only, options.force)
+        return _execute(study, outlook.todo, outlook.trained, options, outlook.head)
 
 
 def _evaluate(options) -> int:
     from lib.errors import UserError
-    from lib.study import engine
+    from lib.study import command, engine
 
     study = _study(options)
-    _check_folders(study)
+    engine.check_folders(study)
     mine = engine.share(study.runs, options.only)
     states = engine.states_of(study)
     todo = [run for run in mine if states[run.name][0] in ("done", "unscored")]
@@ -225,15 +211,8 @@ def _evaluate(options) -> int:
         raise UserError(f"{study.folder}: no finished run ({words}); `latent-report run` makes them")
     engine.prepare(study)
     head = f"{study.title}: the numbers of {len(todo)} of {len(mine)} runs"
-    return _execute(study, todo, {run.name for run in todo}, options, head)
-
-
-def _plan(costs, workers: int, threads: int) -> str:
-    from lib import runs
-
-    seconds = max(sum(cost.total for cost in costs.values()) / workers, *(cost.total for cost in costs.values()), 0.0)
-    size = f"{workers} worker{'s' * (workers > 1)} of {threads} thread{'s' * (threads > 1)}"
-    return f" with {size}{' each' * (workers > 1)}, about {runs.duration(seconds)}"
+    with command.noted(study.folder):
+        return _execute(study, todo, {run.name for run in todo}, options, head)
 
 
 def _execute(study, todo, trained, options, head: str) -> int:
@@ -257,7 +236,8 @@ def _execute(study, todo, trained, options, head: str) -> int:
     limits = engine.Limits(options.time_limit, options.memory_limit, options.retries)
     here = engine.workers_and_threads(len(todo), options.workers)
     with cluster.connected(options.scheduler, study) if options.scheduler else engine.local(*here) as crew:
-        print(head + _plan(engine.costs(todo, crew.threads, trained), crew.workers, crew.threads), flush=True)
+        costs = engine.costs(todo, crew.threads, trained)
+        print(head + engine.expected(costs, crew.workers, crew.threads), flush=True)
         failed = engine.run_all(todo, crew, limits, fail_fast=options.fail_fast, trained=trained, fresh=options.force)
     for name, cause in failed.items():
         print(f"latent-report: {name} failed: {cause}", file=sys.stderr)
@@ -284,12 +264,13 @@ def _build(study, options, only_new: bool = False) -> int:
     from lib.errors import UserError
     from lib.report import freshness
     from lib.runs import locks
-    from lib.study import engine, plan
+    from lib.study import command, engine, plan
 
     evidence = plan.evidence(study)
     key = {**freshness.key(study, evidence), "assets": options.assets}
     try:
         engine.prepare(study)
+        command.say(stage="report")
         with locks.waiting(study.folder / ".lock"):  # for another command that builds it
             if only_new and freshness.built(study) == key:
                 print(f"report: {study.folder / 'index.html'}, unchanged")
@@ -317,8 +298,10 @@ def _say_gaps(study, options) -> None:
 
 
 def _report(options) -> int:
+    from lib.study import engine
+
     study = _study(options, check_data=False)
-    _check_folders(study)
+    engine.check_folders(study)
     return _build(study, options)
 
 

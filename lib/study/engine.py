@@ -65,9 +65,40 @@ class Crew(NamedTuple):
 # ---- what is to be done, in which order ----------------------------------------------------------
 
 
+class Outlook:
+    """What is left to do of a study, and what that is likely to take. As text, both in one line.
+
+    Args:
+        states: of its runs, as `states_of` gives them.
+        only: a share of its runs, as `share` takes it.
+        force: whether what is done is done again.
+        workers: as many as the machine has room for, where it is None.
+    """
+
+    def __init__(self, study: Study, states: dict, only: tuple[int, int] | None = None, force=False, workers=None):
+        mine = share(study.runs, only)
+        self.todo = [run for run in mine if force or states[run.name][0] != "done"]
+        self.trained = {name for name, (state, _) in states.items() if state == "unscored" and not force}
+        self.workers, threads = workers_and_threads(len(self.todo), workers)
+        self.costs = costs(self.todo, threads, self.trained)
+        done = len(mine) - len(self.todo)
+        self.head = f"{study.title}: {len(mine)} runs, {done} done, {len(self.todo)} to do"
+        self.whole = self.head + (expected(self.costs, self.workers, threads) if self.todo else "")
+
+    def __str__(self) -> str:
+        return self.whole
+
+
 def states_of(study: Study) -> dict[str, tuple[str, str]]:
     """Every run's state and why, by its name, as `states.of` gives it."""
     return {run.name: states.of(run.folder, run.settings, run.as_found) for run in study.runs}
+
+
+def expected(costs: dict[str, Cost], workers: int, threads: int) -> str:
+    """How long some runs are likely to take, and with how many workers, as the end of a line."""
+    seconds = max(sum(cost.total for cost in costs.values()) / workers, *(cost.total for cost in costs.values()), 0.0)
+    size = f"{workers} worker{'s' * (workers > 1)} of {threads} thread{'s' * (threads > 1)}"
+    return f" with {size}{' each' * (workers > 1)}, about {runs.duration(seconds)}"
 
 
 def cores() -> int:
@@ -115,6 +146,17 @@ def share(planned: Sequence[PlannedRun], which: tuple[int, int] | None) -> list[
     number, count = which
     mine = in_order(planned, costs(planned, 1))[number::count]
     return [run for run in planned if run in mine]
+
+
+def check_folders(study: Study) -> None:
+    """Makes sure, before anything is started, that nothing of a user's is in the way of the study's files.
+
+    Raises:
+        UserError: names what is.
+    """
+    ownership.check_study_folder(study.folder, [*(f"{run.name}.html" for run in study.runs), "estimators.html"])
+    for run in study.runs:
+        ownership.check_run_folder(run.folder, "the run's folder")
 
 
 def prepare(study: Study) -> None:

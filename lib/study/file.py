@@ -98,6 +98,11 @@ def read(path: Path) -> StudyFile:
     return _checked(path, _content(path))
 
 
+def draft(path: Path, text: str) -> StudyFile:
+    """The same of a text that is not yet in its file."""
+    return _checked(path, _complete(path, text))
+
+
 def parsed(text: str, where: str) -> Any:
     """The value of a YAML text, such as a study file or what `-p NAME` is given.
 
@@ -159,9 +164,15 @@ def _content(path: Path, depth: int = 0) -> dict[str, Any]:
     try:
         if (size := path.stat().st_size) > MAX_BYTES:
             raise UserError(f"{path}: {size} bytes; a study file has at most {MAX_BYTES}")
-        content = parsed(path.read_text(encoding="utf-8"), str(path))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
+    return _complete(path, text, depth)
+
+
+def _complete(path: Path, text: str, depth: int = 0) -> dict[str, Any]:
+    """The content of a study file, over that of the one that it extends."""
+    content = parsed(text, str(path))
     if not isinstance(content, dict):
         raise UserError(f"{path}: {EXPECTED['dict_type']}, found {short(content)}")
     content = located(content, path.parent)

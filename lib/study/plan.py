@@ -108,6 +108,16 @@ def read(
         raise UserError(f"{path}: {error}") from None
 
 
+def draft(name: str, text: str) -> Study:
+    """The study of parameters/<name>.yaml, if that file had this text; checked as `read` does, and nothing is written.
+
+    Raises:
+        UserError: whatever is wrong, without the file's name.
+    """
+    path = PARAMETERS_DIR / f"{name}.yaml"
+    return _study(path, file.draft(path, text), {}, REPORTS_DIR / name, True)
+
+
 def _study(path: Path, content: StudyFile, overrides: dict, folder: Path | None, check_data: bool) -> Study:
     ours = {one.stem: one for one in PARAMETERS_DIR.glob("*.yaml")}
     if not folder and path.stem in ours and not ours[path.stem].samefile(path):  # they would share a folder

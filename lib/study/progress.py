@@ -13,6 +13,7 @@ from rich.text import Text
 
 from lib import runs
 from lib.runs import locks, states
+from lib.study import command
 from lib.study.plan import PlannedRun
 
 QUIET_SECONDS = 600.0  # between two lines on the runs at work, where the output is no terminal
@@ -80,7 +81,8 @@ class Progress:
         self.began: dict[str, float] = {}
         self.count = self.failures = 0
         self.seconds: Counter[str] = Counter()  # of the runs that have ended, by what they were spent on
-        self.console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        terminal = sys.stdout.isatty()  # a notebook's kernel sets FORCE_COLOR for all that it starts
+        self.console = Console(file=sys.stdout, force_terminal=terminal, highlight=False, soft_wrap=True)
         self.live = Live(console=self.console, auto_refresh=False, transient=True, redirect_stdout=False)
 
     def __enter__(self):
@@ -102,6 +104,7 @@ class Progress:
             run.name: (now - self.began.setdefault(run.name, now), states.progress(run.folder)) for run in working
         }
         left = self.pace.left([run.name for run in pending if run.name not in at_work], at_work, self.workers)
+        command.say(stage="runs", ended=self.count, of=len(self.costs), left=left)
         if self.console.is_terminal:
             self.live.update(self.table(at_work, left), refresh=True)
         elif now - self.said > QUIET_SECONDS:
