@@ -17,7 +17,7 @@ FLOORS = (
     ("models", "provenance"),
     ("settings",),
     ("runs",),
-    ("scores", "figures"),
+    ("scores", "figures", "series"),
     ("training", "checkpoint", "widgets", "study"),
     ("report",),
     ("__main__",),
