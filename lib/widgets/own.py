@@ -1,0 +1,78 @@
+"""An image of one's own, from a file or drawn: its latent vector, what the model makes of that, and its neighbours."""
+
+from collections.abc import Callable
+from html import escape
+
+import ipywidgets
+import numpy as np
+
+from lib import rounding
+from lib.errors import UserError, in_one_line
+from lib.scores.drawing import decode
+from lib.widgets import controls, latents
+
+
+def code(model, image: np.ndarray) -> tuple[np.ndarray, str]:
+    """The latent [1, Z] of an image uint8 [1, H, W, C], and how it was found."""
+    z = model.encode(image)
+    if z is None:
+        how = f"This model has no encoder. The vector was searched for: of {latents.CANDIDATES:,} samples of the prior "
+        how += f"the nearest in pixels, then {latents.STEPS} steps down the gradient. A nearer one may exist."
+        return latents.projected(model, image), how
+    kl = model.kl_per_latent(image)
+    tells = "" if kl is None else f" It tells {rounding.number(float(np.sum(kl)))} nats of this image (KL to the prior)."
+    return np.asarray(z), f"The vector is what the encoder makes of the image: its mean.{tells}"
+
+
+def own(model, among: Callable[[], np.ndarray]):
+    """An upload and a pad to draw on; below, the image as the model sees it, its reconstruction and its neighbours.
+
+    Args:
+        among: gives the training images uint8 [M, H, W, C].
+    """
+    upload = ipywidgets.FileUpload(accept="image/*", description="Upload an image", layout={"width": "auto"})
+    invert = ipywidgets.Checkbox(description="invert (dark on light becomes light on dark)", indent=False)
+    pad, box, kept = controls.Pad(), controls.column(), [b""]
+
+    def redraw(_=None):
+        if not kept[0]:
+            return controls.fill(box, controls.words("Upload an image, or draw one."))
+        try:
+            controls.fill(box, *_shown(model, latents.fitted(kept[0], model.image_shape, invert.value), among))
+        except UserError as error:
+            controls.fill(box, controls.words(f"**{in_one_line(error)}**"))
+
+    def uploaded(change):
+        if change["new"]:
+            kept[0] = bytes(change["new"][0]["content"])
+            redraw()
+
+    def drawn(change):
+        kept[0] = change["new"]
+        redraw()
+
+    upload.observe(uploaded, "value")
+    pad.observe(drawn, "value")
+    controls.redraw_on([invert], redraw)
+    return controls.row(controls.column(upload, invert, pad), box)
+
+
+def _shown(model, image: np.ndarray, among: Callable[[], np.ndarray]) -> list:
+    """What is shown of an image uint8 [1, H, W, C]."""
+    z, how = code(model, image)
+    decoded = decode(model, z)
+    apart = rounding.number(float(np.abs(decoded.astype(float) - image).mean()))
+    pair, near = controls.Picture(), controls.Picture()
+    pair.show(controls.tiled([image[0], decoded[0]], 2), "The image as the model sees it, and its reconstruction")
+    length, typical = (rounding.number(float(value)) for value in (np.linalg.norm(z), model.latent_dim**0.5))
+    said = f"Left: the image as the model sees it. Right: its reconstruction, which differs by {apart} of 255 grey "
+    said += f"levels on average. {how} Its length is {length}; samples of the prior have one near {typical}."
+    vector = ipywidgets.Text(latents.written(z), description="vector", layout={"width": "420px"})
+    parts = [pair, ipywidgets.HTML(escape(said), layout={"max_width": "34rem"}), vector]
+    try:
+        training = among()
+    except (UserError, OSError, ValueError) as error:
+        return [*parts, controls.words(f"Its neighbours cannot be shown: {in_one_line(error)}")]
+    found = training[latents.closest(image[0], training)]
+    near.show(controls.tiled(found, len(found)), f"The {len(found)} training images nearest to it")
+    return [*parts, controls.words("Training images nearest to it in pixels:"), near]
