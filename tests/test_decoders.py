@@ -14,6 +14,7 @@ from PIL import Image
 
 from lib import data, models
 from lib.backend import keras
+from lib.finished import Finished
 from lib.report import decoders, execution, operations, records, sections
 from lib.report import page as report
 from lib.report.sections.decoders import _chosen
@@ -21,7 +22,6 @@ from lib.rounding import number as number_of
 from lib.scores.drawing import decode
 from lib.settings import check, parameters
 from lib.study import plan
-from lib.widgets import Finished
 
 STUDY = """
 title: Live

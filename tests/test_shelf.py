@@ -13,11 +13,11 @@ import pytest
 from conftest import images
 from test_explore import children, moved, pictures
 
-from lib import figures, runs
+from lib import figures, finished, runs
 from lib.errors import UserError
 from lib.widgets import controls, moves, shelf
 
-SMALL = shelf.REPORTS / "small" / "runs"
+SMALL = finished.REPORTS / "small" / "runs"
 RUNS = ("vae_mnist-latent_dim2-width128-seed0", "gan_mnist-latent_dim10-width64-seed0")
 
 
@@ -167,7 +167,7 @@ def test_a_run_of_an_own_notebook_is_shown_as_ours_are(own, in_lab):
 
 def test_of_an_own_notebook_that_has_gone_images_and_numbers_are_left(own, in_lab):
     result = runs.read_result(own)
-    words = shelf.Finished(own).description
+    words = finished.Finished(own).description
     (own / "result.json").write_text(json.dumps(result | {"model": asdict(words)}))
     Path(result["notebook"]).unlink()
     ours = shelf.Shelf(str(own.parent.parent))
@@ -248,7 +248,7 @@ def test_names_without_what_they_share():
 
 
 def test_runs_made_from_notebooks_are_a_study(shelves, in_lab, monkeypatch, tmp_path):
-    monkeypatch.setattr(shelf, "REPORTS", tmp_path)
+    monkeypatch.setattr(finished, "REPORTS", tmp_path)
     shutil.copytree(shelves / "first", tmp_path / "notebooks")
     table = shelf.Shelf("notebooks").table()
     assert ("notebooks (2 runs made from notebooks)", "notebooks") in children(table, ipywidgets.Dropdown)[0].options

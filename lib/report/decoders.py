@@ -19,6 +19,7 @@ import numpy as np
 
 from lib import data, files
 from lib.errors import UserError, in_one_line
+from lib.finished import Finished
 from lib.notebooks import ROOT
 from lib.report import operations
 from lib.runs import read_result
@@ -71,8 +72,6 @@ def make(folder: Path) -> dict[str, Any]:
         difference from Keras in grey levels, "told", how much each latent tells, and "unit", of what; or only "reason",
         why there is no such decoder. And "real", test images uint8 [20, H, W, C], if the dataset is here.
     """
-    from lib.widgets import Finished
-
     run = Finished(folder)
     images = _test_images(run.settings.dataset, run.dataset)
     real = {} if images is None else {"real": images[np.linspace(0, len(images) - 1, REAL).astype(int)]}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib import models, runs
+from lib import finished, models, runs
 from lib.notebooks import NOTEBOOKS, ROOT
 from lib.report import claims, decoders
 from lib.runs import states
@@ -23,7 +23,6 @@ from lib.settings import parameters
 from lib.study import plan
 
 FAMILIES = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
-LAST = ("images_seen", "images_per_second", "peak_rss_mib", "finished")  # columns of the table
 
 
 # ---- one run -------------------------------------------------------------------------------------
@@ -260,21 +259,9 @@ class Records:
         return self.table.iloc[[places[one.name] for one in group]]
 
     def _row(self, one: Record) -> dict[str, Any]:
-        settings = one.settings.model_dump(exclude={"output_dir", "notebook"})
-        settings["dataset"] = Path(settings["dataset"]).name
-        settings["dtype_policy"] = settings.pop("precision")  # the score of that name has a column too
-        row = {"run": one.name, "notebook": one.settings.notebook, "state": one.state, **settings}
-        if not one.result:
-            return row
-        dataset = one.result["dataset"]
-        row |= {f"dataset_{name}": dataset[name] for name in ("sha256", "canonical")}
-        row |= {f"images_{part}": count for part, count in dataset["counts"].items()}
-        for name in self.metrics([one]):
-            row[name] = one.metrics.get(name)
-            row |= {f"{name}_{which}": value for which, value in one.references.get(name, {}).items()}
-        for name in ("scorecard", "seconds", "steps", "parameters"):
-            row |= {f"{name}_{part}": value for part, value in one.result.get(name, {}).items()}
-        return row | {name: one.result[name] for name in LAST if name in one.result}
+        metrics = {name: one.metrics.get(name) for name in self.metrics([one])}
+        first = {"run": one.name, "notebook": one.settings.notebook, "state": one.state}
+        return first | finished.row(one.settings.model_dump(), one.result, metrics, one.references)
 
     @cached_property
     def named(self) -> dict[str, tuple[plan.Study, list[dict]]]:

@@ -7,7 +7,7 @@ kind, drawn by the same `figures`.
 
 from lib.widgets.live import progress
 from lib.widgets.moves import explore, walk
-from lib.widgets.shelf import Finished, Shelf
+from lib.widgets.shelf import Shelf
 from lib.widgets.tables import layers, numbers, source
 
-__all__ = ["Finished", "Shelf", "explore", "layers", "numbers", "progress", "source", "walk"]
+__all__ = ["Shelf", "explore", "layers", "numbers", "progress", "source", "walk"]

@@ -4,22 +4,18 @@ Nothing here is trained. In batch (papermill), where nobody chooses, a section s
 """
 
 from collections.abc import Callable
-from contextlib import suppress
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import lru_cache
 
 import ipywidgets
 import numpy as np
 from IPython.display import Markdown, display
 
-from lib import data, figures, models, rounding, runs, settings
-from lib.errors import UserError, in_one_line
-from lib.notebooks import ROOT
+from lib import data, figures, finished, rounding, runs
+from lib.errors import in_one_line
+from lib.finished import Finished
 from lib.scores.drawing import decode
-from lib.scores.evaluation import load
 from lib.widgets import controls, moves, tables
 
-REPORTS = ROOT / "reports"
 FROM_NOTEBOOKS = "notebooks"  # the folder of reports/ for runs that somebody made from a notebook
 SHARED = ("frechet", "precision", "recall", "sharpness")  # numbers that all models have
 GALLERY = 36  # images of a run in a comparison
@@ -29,83 +25,11 @@ NO_NETWORKS = (
 )
 
 
-class Finished:
-    """A finished run, as its folder tells of it. What is wrong with a damaged one, reading it raises."""
-
-    def __init__(self, folder: Path):
-        self.folder, self.name, self.result = folder, folder.name, runs.read_result(folder)
-        self.dataset = self.result["dataset"]["sha256"]  # only numbers of one dataset can be compared
-
-    @cached_property
-    def settings(self) -> models.Settings:
-        """Those of the run; one that it does not name was added later: the run had its default."""
-        asked = self.result["settings"]
-        return settings.check({**settings.parameters(asked["notebook"]), **asked, "output_dir": ""}, self.name)
-
-    @cached_property
-    def description(self) -> models.Description:
-        """The words for its model: the run's own, or, of a run from before they were kept, its notebook's."""
-        kept = self.result.get("model")
-        return models.Description(**kept) if kept else models.describe(self.settings)
-
-    @property
-    def model(self):
-        """Its trained model, opened once, and again when the run has been made again; a judge whose network is not
-        there stays untrained, as it draws nothing.
-
-        Raises:
-            UserError, ValueError: its notebook, which defines its model, is gone; or as `evaluation.load` does.
-        """
-        return _opened(self.folder, (self.folder / "result.json").stat().st_mtime_ns)
-
-    @property
-    def place(self) -> tuple:
-        """Its place among others: our models first, in their order, then by dataset and settings."""
-        title, known = self.description.title, [kind.__name__ for kind in models.OURS.values()]
-        numbers = (self.result["settings"][name] for name in ("latent_dim", "width", "epochs", "seed"))
-        return (*known, title).index(title), title, self.result["dataset"]["name"], *numbers, self.name
-
-
-@lru_cache(maxsize=32)
-def _opened(folder: Path, stamp: int):
-    run = Finished(folder)
-    return load(run.settings, tuple(run.result["dataset"]["shape"]), folder, without=run.description.steps[1:])
-
-
-def _folders(study: str | Path) -> list[Path]:
-    """The folders of a study's finished runs, or the one that is given."""
-    for place in (REPORTS / study, Path(study).expanduser()):
-        found = [path.parent for path in (place / "result.json", *place.glob("runs/*/result.json")) if path.exists()]
-        if found := [one for one in found if one.suffix != ".partial" and (one / "samples.npz").exists()]:
-            return found
-    return []
-
-
-def _has_networks(folder: Path) -> bool:
-    """Whether a run can be decoded here: a repository may hold only the numbers and images of a run."""
-    return any((folder / "model").glob("*.keras"))
-
-
-def studies() -> list[str]:
-    """The folders of reports/ that have finished runs, in the order of their names."""
-    return sorted(path.name for path in REPORTS.glob("*") if _folders(path))
-
-
-def finished(study: str) -> dict[str, Finished]:
-    """The runs of a study by name and in order; damaged ones are left out."""
-    places = {}
-    for folder in _folders(study):
-        with suppress(UserError, OSError, ValueError, KeyError, TypeError):
-            run = Finished(folder)
-            places[run] = run.place
-    return {run.name: run for run in sorted(places, key=places.get)}
-
-
 def _described(study: str) -> str:
     """A study among those to choose from: how many runs it has, and whether they can be decoded here."""
-    folders = _folders(study)
+    folders = finished.folders(study, images=True)
     words = f"{len(folders)} run{'s' * (len(folders) > 1)}" + " made from notebooks" * (study == FROM_NOTEBOOKS)
-    return f"{study} ({words}{'' if any(map(_has_networks, folders)) else ', numbers and images only'})"
+    return f"{study} ({words}{'' if any(map(finished.has_networks, folders)) else ', numbers and images only'})"
 
 
 def apart(names: list[str]) -> list[str]:
@@ -141,10 +65,8 @@ class Shelf:
 
     def open(self, study: str) -> None:
         """Turns to another study; what is shown of this one in JupyterLab is drawn anew."""
-        if not (found := finished(study)):
-            known = ", ".join(studies()) or "no study yet"
-            raise UserError(f"no finished runs in {study!r}; there are some in: {known}")
-        self.study, self.runs = study, found
+        self.runs = finished.of(study, images=True)
+        self.study = study
         for renew in self._sections.values():
             renew()
 
@@ -177,7 +99,7 @@ class Shelf:
         """The study's runs with a few of their numbers; in JupyterLab, studies to choose from above."""
         if not controls.interactive():
             return Markdown(self._table())
-        options = [(_described(name), name) for name in dict.fromkeys([*studies(), self.study])]
+        options = [(_described(name), name) for name in dict.fromkeys([*finished.studies(images=True), self.study])]
         pick, box = controls.choice("study", options=options, value=self.study), controls.column()
         self._sections["table"] = lambda: controls.fill(box, controls.words(self._table()))
         self._sections["table"]()
@@ -235,7 +157,7 @@ class Shelf:
         return self._section(section, pick, choices, drawn)
 
     def _decodable(self) -> list[str]:
-        return [name for name, run in self.runs.items() if _has_networks(run.folder)]
+        return [name for name, run in self.runs.items() if finished.has_networks(run.folder)]
 
     def move(self):
         """Sliders over one run's latents; in batch, a walk between two of them."""
@@ -245,7 +167,7 @@ class Shelf:
         """From one image to another for a model that encodes images, from one seed's latent to another's for others."""
 
         def draw(run):
-            images = runs.read_samples(run.folder).get("originals")
+            images = run.images.get("originals")
             return moves.walk_by_seed(run.model) if images is None else moves.walk_between_images(run.model, images)
 
         return self._of_one("walk", draw, lambda run: figures.interpolation(moves.walk(run.model, 2, 3)))
@@ -279,7 +201,7 @@ def _nearest(run: Finished, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _samples(run: Finished, count: int) -> np.ndarray:
-    return runs.read_samples(run.folder)["samples"][:count]
+    return run.samples[:count]
 
 
 def _curve(run: Finished, group: list[Finished]) -> figures.Figure:
