@@ -22,7 +22,7 @@ REACH = 3.0  # standard deviations of the prior that a slider spans to either si
 ROW = {"align_items": "flex-start", "flex_flow": "row wrap", "grid_gap": "8px"}
 TICKS = 11  # images in a row of the plane
 THUMBNAILS = """
-.latent-report-thumbnails { border: 0; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: 6px; align-items: center }
+.latent-report-thumbnails { border: 0; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: 6px }
 .latent-report-thumbnails legend { float: left; min-width: 3em; color: var(--jp-ui-font-color1, inherit) }
 .latent-report-thumbnails input { position: absolute; opacity: 0 }
 .latent-report-thumbnails img { display: block; width: 44px; image-rendering: pixelated; cursor: pointer }

@@ -116,8 +116,8 @@ def fitted(content: bytes, shape: tuple[int, int, int], invert: bool = False) ->
 def projected(model, image: np.ndarray) -> np.ndarray:
     """A latent [1, Z] whose image is near a uint8 one [1, H, W, C], for a model without an encoder.
 
-    Of 1,000 samples of the prior the nearest in pixels, moved by Adam down the gradient of the squared difference (Creswell &
-    Bharath 2016, arXiv:1611.05644). It need not be the nearest of all, and nothing keeps it where the prior has mass.
+    Of 1,000 samples of the prior the nearest in pixels, moved by Adam down the gradient of the squared difference
+    (Creswell & Bharath 2016, arXiv:1611.05644). It need not be the nearest of all, and nothing keeps it near the prior.
     """
     candidates = seeded(model, 0, CANDIDATES)
     far = np.square(decode(model, candidates).astype(np.float32) - image).reshape(CANDIDATES, -1).sum(axis=1)

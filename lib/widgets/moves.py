@@ -31,7 +31,7 @@ def explore(model):
     """
     if not controls.interactive():
         return figures.interpolation(walk(model))
-    return ipywidgets.Tab([move(model), sample(model), walk_between(model)], titles=("Move", "Sample", "Walk"))
+    return ipywidgets.Tab([Move(model), sample(model), walk_between(model)], titles=("Move", "Sample", "Walk"))
 
 
 def _leading(model, images: np.ndarray | None) -> tuple[list[int], list[str], str]:
@@ -42,6 +42,11 @@ def _leading(model, images: np.ndarray | None) -> tuple[list[int], list[str], st
 
 
 # ---- move ----------------------------------------------------------------------------------------
+
+
+def move(model, images: np.ndarray | None = None):
+    """`Move`; in batch, the figure of one walk."""
+    return Move(model, images) if controls.interactive() else figures.interpolation(walk(model))
 
 
 class Move(ipywidgets.HBox):
@@ -157,7 +162,9 @@ def traversal(model, images: np.ndarray | None = None, seed: int = 0, by: str = 
 
 
 def traverse(model, images: np.ndarray | None = None):
-    """`traversal` of a seed to choose, by value or by quantile."""
+    """`traversal` of a seed to choose, by value or by quantile; in batch, of seed 0 by value."""
+    if not controls.interactive():
+        return traversal(model, images)
     seed, by, picture = controls.box(0, "seed"), controls.places(), controls.Picture()
     controls.redraw_on([seed, by], lambda _=None: picture.draw(traversal(model, images, seed.value, by.value)))
     return controls.column(controls.row(seed, by), picture)
@@ -169,7 +176,12 @@ def walk_between(model, images: np.ndarray | None = None):
     Args:
         images: real ones, uint8 [N, H, W, C], for a model that encodes them: the walk between their latents is
             straight. By default samples of the prior, between which it keeps their length.
+
+    Returns:
+        Widgets in JupyterLab; in batch, the figure of the walk between two samples.
     """
+    if not controls.interactive():
+        return figures.interpolation(walk(model, 2, 3))
     path = latents.between if images is None else latents.straight
     ends = latents.seeded(model, 0, ENDS) if images is None else np.asarray(model.encode(images))
     shown = decode(model, ends) if images is None else images

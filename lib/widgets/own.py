@@ -6,10 +6,12 @@ from html import escape
 import ipywidgets
 import numpy as np
 
-from lib import rounding
+from lib import figures, rounding
 from lib.errors import UserError, in_one_line
 from lib.scores.drawing import decode
 from lib.widgets import controls, latents
+
+EXAMPLES = 5  # images in the figure that batch gets
 
 
 def code(model, image: np.ndarray) -> tuple[np.ndarray, str]:
@@ -20,16 +22,20 @@ def code(model, image: np.ndarray) -> tuple[np.ndarray, str]:
         how += f"the nearest in pixels, then {latents.STEPS} steps down the gradient. A nearer one may exist."
         return latents.projected(model, image), how
     kl = model.kl_per_latent(image)
-    tells = "" if kl is None else f" It tells {rounding.number(float(np.sum(kl)))} nats of this image (KL to the prior)."
+    tells = "" if kl is None else f" It tells {rounding.number(float(np.sum(kl)))} nats of the image (KL to the prior)."
     return np.asarray(z), f"The vector is what the encoder makes of the image: its mean.{tells}"
 
 
-def own(model, among: Callable[[], np.ndarray]):
-    """An upload and a pad to draw on; below, the image as the model sees it, its reconstruction and its neighbours.
+def own(model, among: Callable[[], np.ndarray], examples: np.ndarray):
+    """An upload and a pad to draw on; beside them, the image as the model sees it, its reconstruction and neighbours.
 
     Args:
         among: gives the training images uint8 [M, H, W, C].
+        examples: images uint8 [N, H, W, C] for the figure that batch gets.
     """
+    if not controls.interactive():
+        found = [decode(model, code(model, one[None])[0])[0] for one in examples[:EXAMPLES]]
+        return figures.reconstructions(examples[:EXAMPLES], np.stack(found))
     upload = ipywidgets.FileUpload(accept="image/*", description="Upload an image", layout={"width": "auto"})
     invert = ipywidgets.Checkbox(description="invert (dark on light becomes light on dark)", indent=False)
     pad, box, kept = controls.Pad(), controls.column(), [b""]
@@ -76,3 +82,24 @@ def _shown(model, image: np.ndarray, among: Callable[[], np.ndarray]) -> list:
     found = training[latents.closest(image[0], training)]
     near.show(controls.tiled(found, len(found)), f"The {len(found)} training images nearest to it")
     return [*parts, controls.words("Training images nearest to it in pixels:"), near]
+
+
+def nearest(model, among: np.ndarray):
+    """A sample by seed, and the training images uint8 [M, H, W, C] that are nearest to it."""
+
+    def found(seed: int) -> tuple[np.ndarray, np.ndarray]:
+        image = decode(model, latents.seeded(model, seed))[0]
+        return image, among[latents.closest(image, among)]
+
+    if not controls.interactive():
+        image, images = found(0)
+        return figures.reconstructions(np.stack([image] * len(images)), images, ("generated", "nearest"))
+    seed, sample, near = controls.box(0, "seed"), controls.Picture(), controls.Picture()
+
+    def redraw(_=None):
+        image, images = found(seed.value)
+        sample.show(image, f"The sample of seed {seed.value}")
+        near.show(controls.tiled(images, len(images)), f"The {len(images)} training images nearest to it")
+
+    controls.redraw_on([seed], redraw)
+    return controls.column(seed, sample, near)

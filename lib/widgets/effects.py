@@ -1,0 +1,84 @@
+"""What a setting does to a number: the finished runs of a study that differ only in it and in the seed, as a chart."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+from IPython.display import Markdown
+
+from lib import figures
+from lib.finished import Finished
+from lib.series import APART, NAMES, SCORECARD, Series, apart, marks, series
+from lib.widgets import controls
+
+DRAWN = 4  # lines of one chart
+WIDTH = 560  # CSS pixels
+NO_SERIES = "No two of these runs have this number and differ in one setting alone (and in the seed)."
+FIRST = ("latent_dim", "width")  # settings that come first where one is chosen
+
+
+def charts(every: Iterable[Finished], metric: str, chosen: list[str] | None = None):
+    """`chart` over a setting to choose; in batch, over the first that varies. Args: chosen: [setting], follows."""
+    every, chosen = list(every), ["latent_dim"] if chosen is None else chosen
+    options = varied(every, metric)
+    if not controls.interactive():
+        return chart(every, metric, options[0]) if options else Markdown(NO_SERIES)
+    if not options:
+        return controls.words(NO_SERIES)
+    first = chosen[0] if chosen[0] in options else options[0]
+    over, picture = controls.choice("over", options=options, value=first), controls.Picture()
+
+    def redraw(_=None):
+        chosen[0] = over.value
+        picture.draw(chart(every, metric, over.value), WIDTH)
+
+    controls.redraw_on([over], redraw)
+    return controls.column(over, picture)
+
+
+def chart(every: Iterable[Finished], metric: str, setting: str) -> figures.Figure | None:
+    """A row for each model and dataset: a dot a seed, the means, 95 % intervals, and the marks of other images; None
+    where no two runs differ only in the setting and the seed."""
+    every, rows, near = list(every), {}, {}
+    for title, group in _groups(every).items():
+        if found := _series(group, metric, setting)[:DRAWN]:
+            label = f"{labels(group).get(metric, metric)}: {title}"
+            rows[label] = {NAMES.get(setting, setting): [one.line(apart(one, found)) for one in found]}
+            near[label] = marks([_finite(run.result["references"].get(metric, {})) for run in group])
+    return figures.effects(rows, near) if rows else None
+
+
+def labels(every: Iterable[Finished]) -> dict[str, str]:
+    """The names of all numbers that some run has and their labels, first of those that all models have."""
+    every = list(every)
+    known = SCORECARD | {name: words for run in every for name, words in run.description.metrics.items()}
+    had = {name for run in every for name in run.result["metrics"]}
+    return {name: words for name, words in known.items() if name in had}
+
+
+def varied(every: Iterable[Finished], metric: str) -> list[str]:
+    """The settings in which, and in the seed, some runs alone differ."""
+    groups = _groups(every).values()
+    names = dict.fromkeys((*FIRST, *(name for group in groups for run in group for name in run.result["settings"])))
+    return [name for name in names if name not in APART and any(_series(group, metric, name) for group in groups)]
+
+
+def _groups(every: Iterable[Finished]) -> dict[str, list[Finished]]:
+    """Runs of one notebook on one dataset, by the words for them."""
+    found: dict[tuple, list[Finished]] = {}
+    for run in every:
+        data = run.result["dataset"].get("reencoded") or Path(run.result["dataset"]["name"]).stem
+        found.setdefault((f"{run.description.title} on {data}", Path(run.result["notebook"]).stem), []).append(run)
+    titles = [title for title, _ in found]
+    return {
+        title if titles.count(title) == 1 else f"{title}, {notebook}": group
+        for (title, notebook), group in found.items()
+    }
+
+
+def _series(group: list[Finished], metric: str, setting: str) -> list[Series]:
+    return series([(True, run.result) for run in group], setting, metric)
+
+
+def _finite(numbers: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in numbers.items() if value is not None and math.isfinite(value)}
