@@ -105,7 +105,7 @@ class Pad(anywidget.AnyWidget):
     """A black square to draw on in white; `value` is the drawing as a PNG, empty before the first stroke."""
 
     _esm = Path(__file__).with_name("pad.js")
-    value = traitlets.Bytes().tag(sync=True)
+    value = traitlets.CBytes().tag(sync=True)  # the browser sends a memoryview
 
 
 class Saver(anywidget.AnyWidget):

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
-from IPython.display import Markdown
+from IPython.display import Markdown, display
 
 from lib import figures
 from lib.finished import Finished
@@ -12,40 +12,44 @@ from lib.series import APART, NAMES, SCORECARD, Series, apart, marks, series
 from lib.widgets import controls
 
 DRAWN = 4  # lines of one chart
-WIDTH = 560  # CSS pixels
+WIDTH = 480  # CSS pixels of a chart
 NO_SERIES = "No two of these runs have this number and differ in one setting alone (and in the seed)."
 FIRST = ("latent_dim", "width")  # settings that come first where one is chosen
 
 
-def charts(every: Iterable[Finished], metric: str, chosen: list[str] | None = None):
-    """`chart` over a setting to choose; in batch, over the first that varies. Args: chosen: [setting], follows."""
-    every, chosen = list(every), ["latent_dim"] if chosen is None else chosen
+def effects(every: Iterable[Finished], metric: str, chosen: list[str] | None = None):
+    """`charts` over a setting to choose; in batch, over the first that varies. Args: chosen: [setting], follows."""
+    every, chosen = list(every), chosen or ["latent_dim"]
     options = varied(every, metric)
     if not controls.interactive():
-        return chart(every, metric, options[0]) if options else Markdown(NO_SERIES)
+        shown = charts(every, metric, options[0]) if options else [Markdown(NO_SERIES)]
+        return display(*shown)
     if not options:
         return controls.words(NO_SERIES)
     first = chosen[0] if chosen[0] in options else options[0]
-    over, picture = controls.choice("over", options=options, value=first), controls.Picture()
+    over, box = controls.choice("over", options=options, value=first), controls.row()
 
     def redraw(_=None):
         chosen[0] = over.value
-        picture.draw(chart(every, metric, over.value), WIDTH)
+        pictures = [controls.Picture() for _ in (drawn := charts(every, metric, over.value))]
+        for picture, figure in zip(pictures, drawn, strict=True):
+            picture.draw(figure, WIDTH)
+        controls.fill(box, *pictures)
 
     controls.redraw_on([over], redraw)
-    return controls.column(over, picture)
+    return controls.column(over, box)
 
 
-def chart(every: Iterable[Finished], metric: str, setting: str) -> figures.Figure | None:
-    """A row for each model and dataset: a dot a seed, the means, 95 % intervals, and the marks of other images; None
-    where no two runs differ only in the setting and the seed."""
-    every, rows, near = list(every), {}, {}
+def charts(every: Iterable[Finished], metric: str, setting: str) -> list[figures.Figure]:
+    """For each model and dataset: a dot a seed, the means, 95 % intervals, and the marks of other images."""
+    every, drawn = list(every), []
     for title, group in _groups(every).items():
         if found := _series(group, metric, setting)[:DRAWN]:
             label = f"{labels(group).get(metric, metric)}: {title}"
-            rows[label] = {NAMES.get(setting, setting): [one.line(apart(one, found)) for one in found]}
-            near[label] = marks([_finite(run.result["references"].get(metric, {})) for run in group])
-    return figures.effects(rows, near) if rows else None
+            row = {NAMES.get(setting, setting): [one.line(apart(one, found)) for one in found]}
+            near = marks([_finite(run.result["references"].get(metric, {})) for run in group])
+            drawn.append(figures.effects({label: row}, {label: near}))
+    return drawn
 
 
 def labels(every: Iterable[Finished]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from lib.widgets import controls, latents
 
 SLIDERS = 10  # at most: of the latents that tell most
 ENDS = 12  # samples to choose a walk's ends from
+MEASURE = {"nats": "KL (nats)", "grey levels": "change (grey levels)"}  # by the unit of `latents.told`
 FRAMES = 30  # of a saved walk, one way
 
 
@@ -158,7 +159,7 @@ def traversal(model, images: np.ndarray | None = None, seed: int = 0, by: str = 
     names = [f"{100 * tick:.0f} %" if by == "quantile" else f"{tick:.1f}".replace("-", "−") for tick in ticks]
     decoded = decode(model, latents.traversal(latents.seeded(model, seed), order, places))
     rows = [f"z{one + 1}: {each}" for one, each in zip(order, told, strict=True)]
-    return figures.traversal(decoded, rows, names, f"latent: {unit}", f"{by} of the latent")
+    return figures.traversal(decoded, rows, names, f"latent: {MEASURE[unit]}", f"{by} of the latent")
 
 
 def traverse(model, images: np.ndarray | None = None):

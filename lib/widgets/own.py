@@ -1,7 +1,7 @@
 """An image of one's own, from a file or drawn: its latent vector, what the model makes of that, and its neighbours."""
 
 from collections.abc import Callable
-from html import escape
+from dataclasses import dataclass
 
 import ipywidgets
 import numpy as np
@@ -12,6 +12,16 @@ from lib.scores.drawing import decode
 from lib.widgets import controls, latents
 
 EXAMPLES = 5  # images in the figure that batch gets
+NEIGHBOUR = 80  # pixels of a neighbour's side, at least
+
+
+@dataclass
+class Chosen:
+    """What somebody uploaded or drew, an image file's bytes: it stays while another run is chosen."""
+
+    content: bytes = b""
+    drawing: bytes = b""
+    invert: bool = False
 
 
 def code(model, image: np.ndarray) -> tuple[np.ndarray, str]:
@@ -26,7 +36,7 @@ def code(model, image: np.ndarray) -> tuple[np.ndarray, str]:
     return np.asarray(z), f"The vector is what the encoder makes of the image: its mean.{tells}"
 
 
-def own(model, among: Callable[[], np.ndarray], examples: np.ndarray):
+def own(model, among: Callable[[], np.ndarray], examples: np.ndarray, chosen: Chosen):
     """An upload and a pad to draw on; beside them, the image as the model sees it, its reconstruction and neighbours.
 
     Args:
@@ -37,29 +47,31 @@ def own(model, among: Callable[[], np.ndarray], examples: np.ndarray):
         found = [decode(model, code(model, one[None])[0])[0] for one in examples[:EXAMPLES]]
         return figures.reconstructions(examples[:EXAMPLES], np.stack(found))
     upload = ipywidgets.FileUpload(accept="image/*", description="Upload an image", layout={"width": "auto"})
-    invert = ipywidgets.Checkbox(description="invert (dark on light becomes light on dark)", indent=False)
-    pad, box, kept = controls.Pad(), controls.column(), [b""]
+    invert = ipywidgets.Checkbox(chosen.invert, description="exchange light and dark", indent=False)
+    pad, box = controls.Pad(value=chosen.drawing), controls.column()
 
     def redraw(_=None):
-        if not kept[0]:
-            return controls.fill(box, controls.words("Upload an image, or draw one."))
+        chosen.invert = invert.value
         try:
-            controls.fill(box, *_shown(model, latents.fitted(kept[0], model.image_shape, invert.value), among))
+            image = chosen.content and latents.fitted(chosen.content, model.image_shape, chosen.invert)
+            parts = _shown(model, image, among) if chosen.content else [controls.words("Upload an image, or draw one.")]
         except UserError as error:
-            controls.fill(box, controls.words(f"**{in_one_line(error)}**"))
+            parts = [controls.words(f"**{in_one_line(error)}**")]
+        controls.fill(box, *parts)
 
     def uploaded(change):
         if change["new"]:
-            kept[0] = bytes(change["new"][0]["content"])
+            chosen.content = bytes(change["new"][0]["content"])
             redraw()
 
     def drawn(change):
-        kept[0] = change["new"]
+        chosen.content = chosen.drawing = change["new"]
         redraw()
 
     upload.observe(uploaded, "value")
     pad.observe(drawn, "value")
     controls.redraw_on([invert], redraw)
+    box.layout.flex = "1 1 440px"  # beside the pad, where there is room
     return controls.row(controls.column(upload, invert, pad), box)
 
 
@@ -74,13 +86,13 @@ def _shown(model, image: np.ndarray, among: Callable[[], np.ndarray]) -> list:
     said = f"Left: the image as the model sees it. Right: its reconstruction, which differs by {apart} of 255 grey "
     said += f"levels on average. {how} Its length is {length}; samples of the prior have one near {typical}."
     vector = ipywidgets.Text(latents.written(z), description="vector", layout={"width": "420px"})
-    parts = [pair, ipywidgets.HTML(escape(said), layout={"max_width": "34rem"}), vector]
+    parts = [pair, controls.words(said), vector]
     try:
         training = among()
     except (UserError, OSError, ValueError) as error:
         return [*parts, controls.words(f"Its neighbours cannot be shown: {in_one_line(error)}")]
     found = training[latents.closest(image[0], training)]
-    near.show(controls.tiled(found, len(found)), f"The {len(found)} training images nearest to it")
+    near.show(controls.tiled(found, len(found)), f"The {len(found)} training images nearest to it", NEIGHBOUR)
     return [*parts, controls.words("Training images nearest to it in pixels:"), near]
 
 

@@ -11,7 +11,7 @@ export default {
     Object.assign(clear, { type: "button", textContent: "Clear", className: "jupyter-button widget-button lm-Widget jupyter-widgets" });
     el.append(canvas, clear);
     const empty = () => {
-      Object.assign(pen, { fillStyle: "black", strokeStyle: "white", lineWidth: SIDE / 12, lineCap: "round", lineJoin: "round" });
+      Object.assign(pen, { fillStyle: "black", strokeStyle: "white", lineWidth: SIDE / 10, lineCap: "round", lineJoin: "round" });
       pen.fillRect(0, 0, SIDE, SIDE);
     };
     const keep = (content) => {

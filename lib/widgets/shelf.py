@@ -54,6 +54,7 @@ class Shelf:
 
     def __init__(self, study: str = "small"):
         self._sections: dict[str, Callable] = {}  # how each one in JupyterLab is drawn anew
+        self._chosen = own.Chosen()
         self.open(study)
 
     def open(self, study: str) -> None:
@@ -125,14 +126,14 @@ class Shelf:
     def effects(self):
         """A number over a setting, with seeds; in batch, the first of both."""
         if not controls.interactive():
-            return effects.charts(self.runs.values(), next(iter(effects.labels(self.runs.values()))))
+            return effects.effects(self.runs.values(), next(iter(effects.labels(self.runs.values()))))
         pick, over = controls.choice("number"), ["latent_dim"]  # kept while the number changes
 
         def choices():
             names = {name: words for words, name in effects.labels(self.runs.values()).items()}
             return names.items(), _kept(pick.value, names.values())
 
-        return self._section("effects", pick, choices, lambda name: [effects.charts(self.runs.values(), name, over)])
+        return self._section("effects", pick, choices, lambda name: [effects.effects(self.runs.values(), name, over)])
 
     def _alike(self, count: int) -> list[str]:
         """The first runs on the first run's dataset: only their numbers can be compared."""
@@ -179,10 +180,12 @@ class Shelf:
     def own(self):
         """An image of the user's own: its latent vector, its reconstruction, its neighbours; in batch, of real images
         that the run kept."""
-        return self._of_one(
-            "own",
-            lambda run: own.own(run.model, lambda: _training(run), run.images.get("originals", run.images["nearest"])),
-        )
+
+        def draw(run):
+            examples = run.images.get("originals", run.images["nearest"])
+            return own.own(run.model, lambda: _training(run), examples, self._chosen)
+
+        return self._of_one("own", draw)
 
     def nearest(self):
         """A sample by seed, and the training images that are nearest to it."""
