@@ -58,6 +58,13 @@ class Picture(anywidget.AnyWidget):
             self.width, self.kind = width or figure.size[0], figure.kind
 
 
+def drawn(figure: figures.Figure, width: int) -> Picture:
+    """A figure's picture, `width` CSS pixels wide."""
+    picture = Picture()
+    picture.draw(figure, width)
+    return picture
+
+
 class Sliders(anywidget.AnyWidget):
     """Numbers [N], each with a slider from `low` to `high` and a name; `value` may lie beyond."""
 

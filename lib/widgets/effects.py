@@ -31,10 +31,7 @@ def effects(every: Iterable[Finished], metric: str, chosen: list[str] | None = N
 
     def redraw(_=None):
         chosen[0] = over.value
-        pictures = [controls.Picture() for _ in (drawn := charts(every, metric, over.value))]
-        for picture, figure in zip(pictures, drawn, strict=True):
-            picture.draw(figure, WIDTH)
-        controls.fill(box, *pictures)
+        controls.fill(box, *(controls.drawn(one, WIDTH) for one in charts(every, metric, over.value)))
 
     controls.redraw_on([over], redraw)
     return controls.column(over, box)

@@ -234,9 +234,7 @@ def _side_by_side(chosen: list[Finished]) -> list:
 
 def _panel(run: Finished, group: list[Finished]):
     """A run's gallery and its curve."""
-    pictures = []
-    for figure in _figures(run, group, GALLERY, 6):
-        pictures.append(picture := controls.Picture())
-        picture.draw(figure, 400 if figure.kind else 300)
-        picture.alt = figure.alt if figure.kind else f"{GALLERY} samples of {run.name}"
+    pictures = [controls.drawn(one, 400 if one.kind else 300) for one in _figures(run, group, GALLERY, 6)]
+    for one in pictures:
+        one.alt = one.alt if one.kind else f"{GALLERY} samples of {run.name}"
     return controls.column(ipywidgets.Label(run.name), *pictures)
