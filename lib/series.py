@@ -116,7 +116,8 @@ def marks(references: Sequence[dict[str, float]]) -> dict[str, float]:
         references: one number's, of each run.
     """
     for names in MARKS:
-        found = {name: [one[name] for one in references if name in one] for name in names}
+        found = {name: [one.get(name) for one in references] for name in names}
+        found = {name: [v for v in each if v is not None and math.isfinite(v)] for name, each in found.items()}
         same = {
             name: each for name, each in found.items() if each and max(each) - min(each) <= SAME * max(map(abs, each))
         }

@@ -31,9 +31,9 @@ def test_the_middle_of_an_image_is_taken_in_the_models_size_and_colours(shape):
     wide[:20, 30:70] = 0
     found = latents.fitted(file(wide), shape)
     assert (found.shape, found.dtype) == ((1, *shape), np.uint8)
-    assert found[0, :2].max() < 9
+    assert found[0, :2, 1:-1].max() < 9
     colour = [87.8] if shape[2] == 1 else [200, 40, 40]  # grey: 0.299 red, 0.587 green, 0.114 blue
-    np.testing.assert_allclose(found[0, 6:], np.broadcast_to(colour, (2, 8, shape[2])), atol=9)
+    np.testing.assert_allclose(found[0, 6:, 1:-1], np.broadcast_to(colour, (2, 6, shape[2])), atol=9)
     np.testing.assert_array_equal(latents.fitted(file(wide), shape, invert=True), 255 - found)
 
 

@@ -1,6 +1,5 @@
 """What a setting does to a number: the finished runs of a study that differ only in it and in the seed, as a chart."""
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def charts(every: Iterable[Finished], metric: str, setting: str) -> list[figures
         if found := _series(group, metric, setting)[:DRAWN]:
             label = f"{labels(group).get(metric, metric)}: {title}"
             row = {NAMES.get(setting, setting): [one.line(apart(one, found)) for one in found]}
-            near = marks([_finite(run.result["references"].get(metric, {})) for run in group])
+            near = marks([run.result["references"].get(metric, {}) for run in group])
             drawn.append(figures.effects({label: row}, {label: near}))
     return drawn
 
@@ -79,7 +78,3 @@ def _groups(every: Iterable[Finished]) -> dict[str, list[Finished]]:
 
 def _series(group: list[Finished], metric: str, setting: str) -> list[Series]:
     return series([(True, run.result) for run in group], setting, metric)
-
-
-def _finite(numbers: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in numbers.items() if value is not None and math.isfinite(value)}

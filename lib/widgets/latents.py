@@ -6,6 +6,7 @@ import re
 import numpy as np
 from PIL import Image, ImageOps
 
+from lib import rounding
 from lib.backend import keras, tf
 from lib.errors import UserError, short
 from lib.scores.drawing import decode
@@ -90,6 +91,16 @@ def parse(text: str, count: int) -> np.ndarray:
 def written(z: np.ndarray) -> str:
     """A latent [1, Z] as `parse` reads it."""
     return ", ".join(f"{value + 0.0:.3f}" for value in z[0])
+
+
+def where(z: np.ndarray) -> str:
+    """How long a latent [1, Z] is, beside the prior's length: far shorter or longer ones were never trained on; and
+    which of its numbers are rare."""
+    size, rare = z.shape[1], [f"z{one + 1}" for one in np.flatnonzero(np.abs(z[0]) > 3)]
+    length, typical = (rounding.number(float(value)) for value in (np.linalg.norm(z), size**0.5))
+    said = f"|z| = {length}; samples of the prior have a length near √{size} = {typical}."
+    more = f" and {len(rare) - 3} more" if len(rare) > 3 else ""
+    return said + f" Beyond ±3: {', '.join(rare[:3])}{more}; the prior draws one such number in 370." * bool(rare)
 
 
 # ---- a user's own image --------------------------------------------------------------------------

@@ -95,10 +95,14 @@ class Move(ipywidgets.HBox):
 
     def put(self, z: np.ndarray) -> None:
         """Goes to a latent [1, Z], rounded to what the text shows, so that a copied vector gives the same image."""
-        self.z, self.busy = np.round(z, 3).astype(np.float32), True
-        self.picture.show(decode(self.model, self.z)[0], "The image decoded from these latents")
-        self.sliders.value = self.z[0, self.order].tolist()
-        self.vector.value, self.words.value = latents.written(self.z), _where(self.z)
+        z = np.round(z.astype(float), 3)  # of float64: a slider gets back the very number that it sent, and stays
+        image = decode(self.model, z.astype(np.float32))[0]
+        self.z, self.busy = z, True
+        self.picture.show(image, "The image decoded from these latents")
+        self.sliders.value = z[0, self.order].tolist()
+        self.vector.value, self.words.value = latents.written(z), latents.where(z)
+        if z.shape[1] > SLIDERS:
+            self.words.value += f"<br>The other {z.shape[1] - SLIDERS} latents are in the vector only."
         self.busy = False
 
     def _slid(self, change) -> None:
@@ -114,20 +118,6 @@ class Move(ipywidgets.HBox):
             self.start(latents.parse(change["new"], self.model.latent_dim))
         except UserError as error:
             self.words.value = f'<span role="alert">{escape(str(error))}; the image has not changed.</span>'
-
-
-def _where(z: np.ndarray) -> str:
-    """How long a latent is, beside the prior's length: far shorter or longer ones were never trained on; and which of
-    its numbers lie beyond the sliders."""
-    size = z.shape[1]
-    length, typical = (rounding.number(float(value)) for value in (np.linalg.norm(z), size**0.5))
-    lines = [f"|z| = {length}; samples of the prior have a length near √{size} = {typical}"]
-    if beyond := [f"z{one + 1}" for one in np.flatnonzero(np.abs(z[0]) > controls.REACH)]:
-        more = f" and {len(beyond) - 3} more" if len(beyond) > 3 else ""
-        lines.append(f"Beyond ±3: {', '.join(beyond[:3])}{more}. The prior draws one such number in 370.")
-    if size > SLIDERS:
-        lines.append(f"The other {size - SLIDERS} latents keep their values, which stand in the vector.")
-    return "<br>".join(lines)
 
 
 # ---- sample, traverse, walk ----------------------------------------------------------------------

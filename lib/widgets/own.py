@@ -51,10 +51,10 @@ def own(model, among: Callable[[], np.ndarray], examples: np.ndarray, chosen: Ch
     pad, box = controls.Pad(value=chosen.drawing), controls.column()
 
     def redraw(_=None):
-        chosen.invert = invert.value
+        chosen.invert, parts = invert.value, [controls.words("Upload an image, or draw one.")]
         try:
-            image = chosen.content and latents.fitted(chosen.content, model.image_shape, chosen.invert)
-            parts = _shown(model, image, among) if chosen.content else [controls.words("Upload an image, or draw one.")]
+            if chosen.content:
+                parts = _shown(model, latents.fitted(chosen.content, model.image_shape, chosen.invert), among)
         except UserError as error:
             parts = [controls.words(f"**{in_one_line(error)}**")]
         controls.fill(box, *parts)
@@ -82,9 +82,8 @@ def _shown(model, image: np.ndarray, among: Callable[[], np.ndarray]) -> list:
     apart = rounding.number(float(np.abs(decoded.astype(float) - image).mean()))
     pair, near = controls.Picture(), controls.Picture()
     pair.show(controls.tiled([image[0], decoded[0]], 2), "The image as the model sees it, and its reconstruction")
-    length, typical = (rounding.number(float(value)) for value in (np.linalg.norm(z), model.latent_dim**0.5))
     said = f"Left: the image as the model sees it. Right: its reconstruction, which differs by {apart} of 255 grey "
-    said += f"levels on average. {how} Its length is {length}; samples of the prior have one near {typical}."
+    said += f"levels on average. {how} {latents.where(z)}"
     vector = ipywidgets.Text(latents.written(z), description="vector", layout={"width": "420px"})
     parts = [pair, controls.words(said), vector]
     try:
