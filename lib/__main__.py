@@ -70,9 +70,15 @@ def _parser() -> argparse.ArgumentParser:
         apart = "put the report's images into separate files, which are loaded as they come into view"
         _flag(command, "--assets", apart)
 
-    datasets = commands.add_parser("data", help=(words := "list, fetch or verify datasets"), description=words)
-    datasets.add_argument("action", choices=["list", "fetch", "verify"], help="what to do")
-    datasets.add_argument("name", nargs="?", metavar="NAME|PATH", help="a dataset's name, or the path of an .npz file")
+    words = "list, fetch or verify datasets, or pack images into an .npz file"
+    datasets = commands.add_parser("data", help=words, description=words)
+    datasets.add_argument("action", choices=["list", "fetch", "verify", "pack"], help="what to do")
+    words = "a dataset's name, or the path of an .npz file or of a folder of images"
+    datasets.add_argument("name", nargs="?", metavar="NAME|PATH", help=words)
+    datasets.add_argument("out", nargs="?", metavar="OUT.npz", help="of `pack`: the file to write")
+    words = "of `pack`: the side of the images, which are cut to squares in their middle"
+    datasets.add_argument("--size", type=_number(4), metavar="PIXELS", help=words)
+    _flag(datasets, "--grey", "of `pack`: make colour images grey")
     datasets.set_defaults(command=_data)
     return parser
 
@@ -352,6 +358,10 @@ def _data(options) -> int:
         raise UserError(
             f"data {options.action}: expected a NAME or PATH, one of {', '.join(data.BUILT_IN)} or an .npz file"
         )
+    if (options.action == "pack") != bool(options.out):
+        raise UserError("expected `data pack PATH OUT.npz`, or no second file")
+    if options.action == "pack":
+        options.name = str(data.pack(options.name, options.out, options.size, options.grey))
     if options.action == "fetch":
         print(data.fetch(options.name))
     print(data.verify(options.name))

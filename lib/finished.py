@@ -24,17 +24,11 @@ LAST = ("images_seen", "images_per_second", "peak_rss_mib", "finished")  # colum
 
 
 class Finished:
-    """A finished run, as its folder tells of it. What is wrong with a damaged one, reading it raises.
-
-    Attributes:
-        folder, name: where it is, and what it is called.
-        result: its result.json; `result["metrics"]` has its numbers.
-        dataset: the digest of its data: only numbers of one dataset can be compared.
-    """
+    """A finished run, as its folder tells of it. What is wrong with a damaged one, reading it raises."""
 
     def __init__(self, folder: Path):
         self.folder, self.name, self.result = folder, folder.name, runs.read_result(folder)
-        self.dataset = self.result["dataset"]["sha256"]
+        self.dataset = self.result["dataset"]["sha256"]  # only numbers of one dataset can be compared
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -71,10 +65,8 @@ class Finished:
 
     @property
     def images(self) -> dict[str, np.ndarray]:
-        """All arrays of samples.npz by name: "samples", the training images "nearest" to the first of them, "grids"
-        of the fixed latents at "grid_epochs"; of a model that encodes, "originals" and "reconstructions" too."""
-        self._file("samples.npz")
-        return runs.read_samples(self.folder)
+        """All arrays of samples.npz by name, as `evaluation.samples` keeps them."""
+        return runs.read_samples(self._file("samples.npz").parent)
 
     @property
     def samples(self) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError, create_model
 
-from lib import models, notebooks
+from lib import data, models, notebooks
 from lib.errors import UserError, in_one_line, nearest, short  # noqa: F401
 from lib.models.description import FAMILIES, Settings, Text, finite, integer
 from lib.notebooks import NOTEBOOK_DIR, NOTEBOOKS, ROOT, find
@@ -106,7 +106,8 @@ def check_images(settings: Settings, count: int, shape: tuple[int, int, int], wh
     channels, kind = FAMILIES.get(settings.family, (shape[2], ""))
     found = f"{where}: dataset {settings.dataset}: images are {'×'.join(map(str, shape))}"
     if shape[2] != channels:
-        raise UserError(f"{found}; {settings.notebook_name} expects {kind} ones")
+        grey = f"; {data.command(settings.dataset, 'grey', ' --grey')}" if channels == 1 and shape[2] == 3 else ""
+        raise UserError(f"{found}; {settings.notebook_name} expects {kind} ones{grey * data.is_path(settings.dataset)}")
     if settings.network == "conv" and shape[0] % 4:
         raise UserError(f"{found}; network conv needs sides divisible by 4")
     train = count - min(settings.validation, count // 10)

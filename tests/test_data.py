@@ -1,4 +1,5 @@
 import functools
+import gzip
 import hashlib
 import http.server
 import io
@@ -20,6 +21,7 @@ from lib.data import DATASETS, dataset, download, generated, npz
 from lib.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
+IMAGES = ("x_train", "x_test")
 SHARED = Path(os.environ.get("LATENT_REPORT_SHARED") or ROOT.parent / "shared" / "data")
 
 
@@ -84,12 +86,12 @@ class Python2Pickler(pickle.Pickler):
         return NotImplemented
 
 
-def packed(batches):
+def packed(batches, inside="cifar-10-batches-py"):
     """A tar.gz of {name: bytes}, laid out as CIFAR-10's."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for name, content in batches.items():
-            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            member = tarfile.TarInfo(f"{inside}/{name}")
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
@@ -383,12 +385,17 @@ def test_another_mnist_is_refused(home, fake_mnist):
 def test_a_truncated_known_file_is_refused(home, fake_mnist, name):
     np.savez(home / f"{name}.npz", **fake_mnist)
     os.truncate(home / f"{name}.npz", 30_000)
-    with pytest.raises(UserError, match=rf"{name}\.npz: is no readable .*delete .*data fetch {name}"):
+    with pytest.raises(UserError, match=rf"{name}\.npz:? is (no readable|not as) .*delete .*data fetch {name}"):
         data.load(name)
 
 
 def test_without_network(home):
-    for name, file, stand_in in (("mnist", "mnist.npz", "digits"), ("cifar10", "cifar-10-python.tar.gz", "shapes")):
+    for name, file, stand_in in (
+        ("mnist", "mnist.npz", "digits"),
+        ("cifar10", "cifar-10-python.tar.gz", "shapes"),
+        ("fashion_mnist", "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k", "digits"),
+        ("cifar100", "cifar-100-python.tar.gz", "shapes"),
+    ):
         for read in (data.load, data.fetch, data.fingerprint, data.verify):
             with pytest.raises(UserError) as caught:
                 read(name)
@@ -439,7 +446,7 @@ def test_a_folder_that_cannot_be_made(home, monkeypatch):
 
 @pytest.mark.parametrize("name", ["digits", "mine.npz", "mnst"])
 def test_nothing_else_is_fetched(name):
-    with pytest.raises(UserError, match="only mnist and cifar10 are fetched"):
+    with pytest.raises(UserError, match="only mnist, cifar10, fashion_mnist and cifar100 are fetched"):
         data.fetch(name)
 
 
@@ -488,6 +495,92 @@ def test_cifar10_of_unknown_origin_is_refused(home, fake_cifar10, monkeypatch, s
     with pytest.raises(UserError, match=r"cifar10.*delete") as caught:
         data.load("cifar10")
     assert str(path) in str(caught.value)
+
+
+def idx(array):
+    """A gzipped file in MNIST's format."""
+    return gzip.compress(bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes())
+
+
+@pytest.fixture
+def fake_fashion(monkeypatch):
+    """(the arrays, the four files' bytes by name); the published digests are their own."""
+    made = arrays(28, 28)
+    files = dict(zip(data.SOURCES["fashion_mnist"].files, map(idx, made.values()), strict=True))
+    first, *others = ((name, hashlib.sha256(content).hexdigest()) for name, content in files.items())
+    use_source(monkeypatch, "fashion_mnist", sha256=first[1], beside=tuple(others))
+    return made, files
+
+
+@pytest.mark.parametrize("by_hand", [0, 1, 4])
+def test_fashion_mnist_is_made_of_its_four_files(home, server, monkeypatch, fake_fashion, by_hand, capsys):
+    (made, files), (served, address) = fake_fashion, server
+    for number, (name, content) in enumerate(files.items()):
+        (home if number < by_hand else served).joinpath(name).write_bytes(content)
+    use_source(monkeypatch, "fashion_mnist", url=f"{address}/{next(iter(files))}")
+    if by_hand < 4:
+        with pytest.raises(UserError, match="fetch it with `latent-report data fetch fashion_mnist`"):
+            data.fingerprint("fashion_mnist")  # downloads nothing
+    loaded = data.load("fashion_mnist", validation=0)
+    for name in IMAGES:
+        np.testing.assert_array_equal(getattr(loaded, name)[..., 0], made[name])
+    np.testing.assert_array_equal(loaded.y_test, made["y_test"])
+    assert (loaded.name, loaded.canonical) == ("fashion_mnist", False)
+    assert capsys.readouterr().out.count("downloading") == 4 - by_hand
+    assert "as published" in data.verify("fashion_mnist")
+    assert "present" in data.listing()
+    assert data.fingerprint("fashion_mnist") == loaded.fingerprint
+
+
+@pytest.mark.parametrize("number", [0, 3])
+def test_a_spoilt_file_of_fashion_mnist_is_refused(home, server, monkeypatch, fake_fashion, number):
+    (_, files), (served, address) = fake_fashion, server
+    names = list(files)
+    for name, content in files.items():
+        (served / name).write_bytes(content)
+    use_source(monkeypatch, "fashion_mnist", url=f"{address}/{names[0]}")
+    (served / names[number]).write_bytes(b"another")
+    with pytest.raises(UserError, match=rf"{names[number]} failed: it has sha256 .*nothing was kept"):
+        data.load("fashion_mnist")
+    assert {path.name for path in home.iterdir()} <= {".lock"}
+    (home / names[number]).write_bytes(b"another")
+    with pytest.raises(UserError, match=rf"{names[number]} has sha256 .*nothing in it was read"):
+        data.load("fashion_mnist")
+    assert not (home / "fashion_mnist.npz").exists()
+
+
+def test_a_converted_file_that_was_changed_is_refused(home, fake_fashion):
+    made, files = fake_fashion
+    for name, content in files.items():
+        (home / name).write_bytes(content)
+    path = data.fetch("fashion_mnist")
+    np.savez(path, **(made | {"x_test": made["x_test"] // 2}))
+    for read in (data.load, data.fingerprint, data.verify):
+        with pytest.raises(UserError, match=r"is not as it was converted .*; delete the file"):
+            read("fashion_mnist")
+    assert not data.load(str(path)).canonical  # by its path it is the user's own
+
+
+def test_cifar100_is_converted_from_its_archive(home, monkeypatch):
+    rows = {name: images(12, 3072, seed=seed) for seed, name in enumerate(download.CIFAR100_MD5)}
+    batches = {}
+    for name in rows:
+        buffer = io.BytesIO()
+        labels = {b"coarse_labels": [3] * 12, b"fine_labels": [99, *range(11)]}
+        Python2Pickler(buffer, protocol=2).dump({b"data": rows[name], **labels})
+        batches[name] = buffer.getvalue()
+    monkeypatch.setattr(npz, "FEWEST", {"x_train": 5, "x_test": 5})
+    archive = packed(batches, "cifar-100-python")
+    (home / "cifar-100-python.tar.gz").write_bytes(archive)
+    use_source(monkeypatch, "cifar100", sha256=hashlib.sha256(archive).hexdigest())
+    with pytest.raises(UserError, match=r"cifar100: train in the archive has md5"):
+        data.load("cifar100")
+    md5s = {name: hashlib.md5(content).hexdigest() for name, content in batches.items()}
+    monkeypatch.setattr(download, "CIFAR100_MD5", md5s)
+    loaded = data.load("cifar100", validation=0)
+    np.testing.assert_array_equal(loaded.x_test[4, 2, 3], rows["test"][4].reshape(3, 32, 32)[:, 2, 3])
+    assert loaded.y_train[:2].tolist() == [99, 0]
+    assert data.header("cifar100")[1] == loaded.shape
 
 
 # --- malice ---

@@ -222,7 +222,7 @@ def follow(path, made):
             return data.load(str(path), validation=0), said
         except UserError as error:
             said.append(str(error))
-        (lines,) = re.findall(r"; convert: np\.savez\(\.\.\., (.+), \.\.\.\)$", said[-1])
+        (lines,) = re.findall(r"; convert: np\.savez\(\.\.\., (.+), \.\.\.\)(?:, or run `.+`)?$", said[-1])
         found = re.findall(r"([xy]_\w+)=(.+?)(?=, [xy]_\w+=|$)", lines)
         made = made | {name: eval(line, {"np": np, **made}) for name, line in found}
     pytest.fail(f"still refused: {said}")

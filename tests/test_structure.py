@@ -70,9 +70,7 @@ def test_only_models_knows_models():
     assert [str(path.relative_to(ROOT)) for path in others if knows.search(path.read_text(encoding="utf-8"))] == []
 
 
-@pytest.mark.parametrize(
-    "name", ["lib.models", "lib.study.plan", "lib.report.page", "lib.__main__", "lib.runs", "lib.finished"]
-)
+@pytest.mark.parametrize("name", ["models", "study.plan", "report.page", "__main__", "runs", "finished"])
 def test_no_tensorflow_where_studies_and_reports_are_made(name):
     code = f"import lib.{name}, sys; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

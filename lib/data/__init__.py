@@ -1,8 +1,10 @@
 """Datasets: images uint8 [N, H, W, C], C = 1 or 3, from 0 to 255, which stay so in memory; labels int64 [N]."""
 
-from lib.data.dataset import BUILT_IN, DATASETS, Dataset, fingerprint, header, listing, load, verify
+from lib.data.dataset import Dataset
 from lib.data.download import SOURCES, fetch, folder
+from lib.data.named import BUILT_IN, DATASETS, fingerprint, header, is_path, listing, load, verify
 from lib.data.npz import ARRAYS
+from lib.data.packing import command, pack
 
-__all__ = ["ARRAYS", "BUILT_IN", "DATASETS", "SOURCES", "Dataset", "fetch", "fingerprint", "folder", "header"]
-__all__ += ["listing", "load", "verify"]
+__all__ = ["ARRAYS", "BUILT_IN", "DATASETS", "SOURCES", "Dataset", "command", "fetch", "fingerprint", "folder"]
+__all__ += ["header", "is_path", "listing", "load", "pack", "verify"]

@@ -179,46 +179,6 @@ def fingerprint(name: str) -> str:
     return _file_sha256(path, state.st_size, state.st_mtime_ns)
 
 
-def header(name: str) -> tuple[int, tuple[int, int, int]]:
-    """(number of training images before the split, (H, W, C)), read without the pixels. Downloads nothing.
-
-    Raises:
-        UserError: unknown name, no such file, or an .npz file whose headers show unfit arrays.
-    """
-    if name in BUILT_IN:
-        return BUILT_IN[name].train, BUILT_IN[name].shape
-    count, *shape = npz.image_shape(npz.headers(_path(name))["x_train"][0])
-    return count, tuple(shape)
-
-
-def verify(name: str) -> str:
-    """One line of good news about a dataset that was read and checked in full. Downloads nothing.
-
-    Raises:
-        UserError: the bad news.
-    """
-    where = "generated" if name in DATASETS and name not in SOURCES else str(_path(name))
-    data = load(name, validation=0)
-    size = "x".join(map(str, data.shape))
-    kind = "canonical" if data.canonical else "not canonical"
-    counts = f"{len(data.x_train):,} training and {len(data.x_test):,} test images {size}"
-    return f"{data.name}: good; {counts}; sha256 {data.sha256}; {kind}; {where}"
-
-
-def listing() -> str:
-    """A table of the datasets known by name: what each is, whether its file is there, and where."""
-    rows = [("name", "images", "shape", "state", "file")]
-    for name, known in BUILT_IN.items():
-        file, state = "", "generated"
-        if name in SOURCES:
-            npz_file, archive = folder() / f"{name}.npz", folder() / SOURCES[name].file
-            places = ((npz_file, "present"), (archive, "to be converted"))
-            file, state = next((each for each in places if each[0].is_file()), (npz_file, "missing"))
-        rows.append((name, known.what, "x".join(map(str, known.shape)), state, str(file)))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-
-
 def _path(name: str, download: bool = False) -> Path:
     """The dataset's .npz file, which exists; CIFAR-10's archive, if put there by hand, is converted on the way."""
     if name in SOURCES:

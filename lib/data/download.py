@@ -1,8 +1,9 @@
-"""How the files of MNIST and CIFAR-10 come to this machine: found, downloaded, verified, converted.
+"""How the files of the published datasets come to this machine: found, downloaded, verified, converted.
 
 No pickle is ever loaded from an archive that has not been verified.
 """
 
+import gzip
 import hashlib
 import io
 import json
@@ -34,10 +35,16 @@ class Source(NamedTuple):
     sha256: str
     megabytes: int
     offline: str  # needs no network and fits the same notebooks
+    beside: tuple[tuple[str, str], ...] = ()  # further files at the same place, and their sha256
 
     @property
     def file(self) -> str:
         return self.url.rpartition("/")[2]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The sha256 of all files by name."""
+        return {self.file: self.sha256, **dict(self.beside)}
 
 
 SOURCES = {  # as in keras.datasets
@@ -53,6 +60,23 @@ SOURCES = {  # as in keras.datasets
         170,
         offline="shapes",
     ),
+    "fashion_mnist": Source(  # Keras has no digests for it; these are those of tensorflow_datasets
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/train-images-idx3-ubyte.gz",
+        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        31,
+        offline="digits",
+        beside=(
+            ("train-labels-idx1-ubyte.gz", "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+            ("t10k-images-idx3-ubyte.gz", "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+            ("t10k-labels-idx1-ubyte.gz", "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+        ),
+    ),
+    "cifar100": Source(
+        "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+        "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+        169,
+        offline="shapes",
+    ),
 }
 CIFAR10_MD5 = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
@@ -62,6 +86,7 @@ CIFAR10_MD5 = {
     "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
     "test_batch": "40351d587109b95175f43aff81a1287e",
 }
+CIFAR100_MD5 = {"train": "16019d7e3df5f24257cddd939b257f8d", "test": "f0ef6b0ae62326f3e7ffdfab6717acfc"}
 
 
 def folder() -> Path:
@@ -82,7 +107,7 @@ def missing(name: str) -> str:
     source = SOURCES[name]
     return (
         f"dataset {name}: {name}.npz is not in {folder()}; fetch it with `latent-report data fetch {name}`, "
-        f"or put {source.file} there, or use the dataset {source.offline!r}, which needs no network"
+        f"or put {', '.join(source.files)} there, or use the dataset {source.offline!r}, which needs no network"
     )
 
 
@@ -91,14 +116,19 @@ def again(name: str) -> str:
     return f"delete the file and run `latent-report data fetch {name}`"
 
 
-def fetch(name: str, progress: bool = True) -> Path:
-    """The file of `mnist` or `cifar10`, downloaded if it is not there.
+def by_hand(name: str) -> dict[str, Path]:
+    """The published files that somebody put into the folder."""
+    return {file: path for file in SOURCES[name].files if (path := folder() / file).is_file()}
 
-    One that is there is left as it is (`verify` checks it). CIFAR-10's archive is converted; one that was put into
-    the folder by hand saves the download, and stays.
+
+def fetch(name: str, progress: bool = True) -> Path:
+    """The .npz file of a published dataset, downloaded if it is not there.
+
+    One that is there is left as it is (`verify` checks it). Other archives than MNIST's are converted; those that were
+    put into the folder by hand save the download, and stay.
 
     Args:
-        name: "mnist" or "cifar10".
+        name: one of SOURCES.
         progress: whether to count the megabytes of a download.
 
     Raises:
@@ -106,7 +136,8 @@ def fetch(name: str, progress: bool = True) -> Path:
             permission to write.
     """
     if name not in SOURCES:
-        only = f"only {' and '.join(SOURCES)} are fetched{nearest(name, SOURCES)}"
+        *some, last = SOURCES
+        only = f"only {', '.join(some)} and {last} are fetched{nearest(name, SOURCES)}"
         raise UserError(f"dataset {name!r}: {only}; others are made here, or are files of your own")
     from filelock import FileLock
 
@@ -120,13 +151,14 @@ def fetch(name: str, progress: bool = True) -> Path:
             if path.is_file():
                 return path
             aside = Path(scratch)
-            by_hand = home / SOURCES[name].file
-            source = by_hand if by_hand.is_file() else _download(name, aside, progress)
-            if name == "cifar10":
+            here = by_hand(name)
+            found = [here.get(file) or _download(name, file, aside, progress) for file in SOURCES[name].files]
+            source = found[0]
+            if name != "mnist":
                 record = path.with_suffix(".json")
                 if not files.is_ours(record, b'"arrays_sha256"'):
                     raise UserError(f"dataset {name}: {record} is none of ours and would be lost: move it away")
-                source = _convert(source, aside)
+                source = _convert(name, found, aside)
                 os.replace(source.with_suffix(".json"), path.with_suffix(".json"))
             os.replace(source, path)
     except OSError as error:
@@ -136,22 +168,23 @@ def fetch(name: str, progress: bool = True) -> Path:
     return path
 
 
-def _download(name: str, aside: Path, progress: bool) -> Path:
-    """The published file in the folder `aside`, its sha256 checked."""
-    source, digest = SOURCES[name], hashlib.sha256()
-    path = aside / source.file
-    print(f"downloading {name} ({source.megabytes} MB) from {source.url} to {folder()}", flush=True)
+def _download(name: str, file: str, aside: Path, progress: bool) -> Path:
+    """A published file in the folder `aside`, its sha256 checked."""
+    source, digest, path = SOURCES[name], hashlib.sha256(), aside / file
+    url = source.url.removesuffix(source.file) + file
+    part = f"{file} of " * bool(source.beside)
+    print(f"downloading {part}{name} ({source.megabytes} MB) from {url} to {folder()}", flush=True)
     try:
-        with _opened(source.url) as answer, path.open("wb") as file:
+        with _opened(url) as answer, path.open("wb") as stored:
             while block := answer.read(2**20):
-                file.write(block)
+                stored.write(block)
                 digest.update(block)
-                print(f"\r{file.tell() / 1e6:.0f} MB" if progress else "", end="", flush=True)
+                print(f"\r{stored.tell() / 1e6:.0f} MB" if progress else "", end="", flush=True)
         print(end="\n" if progress else "")
-        if digest.hexdigest() != source.sha256:
-            raise UserError(f"it has sha256 {digest.hexdigest()}, expected {source.sha256}")
+        if digest.hexdigest() != source.files[file]:
+            raise UserError(f"it has sha256 {digest.hexdigest()}, expected {source.files[file]}")
     except Exception as error:
-        failed = f"the download from {source.url} failed: {in_one_line(error)} (nothing was kept)"
+        failed = f"the download from {url} failed: {in_one_line(error)} (nothing was kept)"
         raise UserError(f"{missing(name)}; {failed}") from None
     return path
 
@@ -176,39 +209,60 @@ def _opened(url: str) -> BinaryIO:
     return answer
 
 
-def _convert(archive: Path, aside: Path) -> Path:
-    """CIFAR-10's verified archive as aside/cifar10.npz, with the record of its origin beside it, cifar10.json."""
-    source = SOURCES["cifar10"]
-    packed = archive.read_bytes()  # once: what is unpickled below is what was verified here
-    found = hashlib.sha256(packed).hexdigest()
-    if found != source.sha256:
-        raise UserError(
-            f"dataset cifar10: {archive} has sha256 {found}, expected {source.sha256}; nothing in it was read; "
-            f"{again('cifar10')}"
-        )
-    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as tar:
-        batches = [_batch(tar, name, md5) for name, md5 in CIFAR10_MD5.items()]
-    (*x_train, x_test), (*y_train, y_test) = zip(*batches, strict=True)
-    arrays = dict(zip(ARRAYS, (np.concatenate(x_train), np.concatenate(y_train), x_test, y_test), strict=True))
-    path = aside / "cifar10.npz"
+def _convert(name: str, archives: list[Path], aside: Path) -> Path:
+    """Verified archives as aside/<name>.npz, with the record of its origin beside it, <name>.json."""
+    source = SOURCES[name]
+    packed = [_verified(name, archive) for archive in archives]
+    parts = map(_idx, packed) if name == "fashion_mnist" else _cifar(name, *packed)
+    arrays = dict(zip(ARRAYS, parts, strict=True))
+    path = aside / f"{name}.npz"
     np.savez(path, **arrays)
-    digests = {key: array_sha256(array) for key, array in arrays.items()}
-    record = {"archive": source.url, "archive_sha256": found, "arrays_sha256": digests}
+    record = {
+        "archive": source.url,
+        "archive_sha256": source.sha256,
+        "arrays_sha256": {key: array_sha256(array) for key, array in arrays.items()},
+        "npz_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
     path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return path
 
 
-def _batch(tar: tarfile.TarFile, name: str, md5: str) -> tuple[np.ndarray, np.ndarray]:
-    """(images uint8 [N, 32, 32, 3], labels uint8 [N]) of one of the archive's files."""
-    pickled = tar.extractfile(f"cifar-10-batches-py/{name}").read()
-    found = hashlib.md5(pickled, usedforsecurity=False).hexdigest()
-    if found != md5:
-        raise UserError(f"dataset cifar10: {name} in the archive has md5 {found}, expected {md5}")
+def _verified(name: str, archive: Path) -> bytes:
+    """An archive's bytes, read once: what is unpacked later is what is verified here."""
+    packed, expected = archive.read_bytes(), SOURCES[name].files[archive.name]
+    if (found := hashlib.sha256(packed).hexdigest()) != expected:
+        words = f"{archive} has sha256 {found}, expected {expected}; nothing in it was read"
+        raise UserError(f"dataset {name}: {words}; {again(name)}")
+    return packed
+
+
+def _idx(packed: bytes) -> np.ndarray:
+    """The uint8 array of a gzipped file in MNIST's format: two zeros, the type, the number of sides, the sides."""
+    raw = gzip.decompress(packed)
+    sides = np.frombuffer(raw, ">u4", raw[3], offset=4)
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(sides)
+
+
+def _cifar(name: str, packed: bytes) -> tuple[np.ndarray, ...]:
+    """Images and labels of CIFAR-10's or CIFAR-100's archive, whose last file holds the test images."""
+    inside, known = ("cifar-10-batches-py", CIFAR10_MD5) if name == "cifar10" else ("cifar-100-python", CIFAR100_MD5)
+    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as tar:
+        files = {file: tar.extractfile(f"{inside}/{file}").read() for file in known}
+    for file, md5 in known.items():
+        if (found := hashlib.md5(files[file], usedforsecurity=False).hexdigest()) != md5:
+            raise UserError(f"dataset {name}: {file} in the archive has md5 {found}, expected {md5}")
+    (*x_train, x_test), (*y_train, y_test) = zip(*map(_batch, files.values()), strict=True)
+    return np.concatenate(x_train), np.concatenate(y_train), x_test, y_test
+
+
+def _batch(pickled: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """(images uint8 [N, 32, 32, 3], labels uint8 [N]) of one verified file; of CIFAR-100 the 100 fine classes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Python 2 wrote it: NumPy 2.4.0 to 2.4.4 remark on a flag given as 0
         batch = pickle.loads(pickled, encoding="bytes")
     images = batch[b"data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return np.ascontiguousarray(images), np.array(batch[b"labels"], np.uint8)
+    labels = batch[b"labels"] if b"labels" in batch else batch[b"fine_labels"]
+    return np.ascontiguousarray(images), np.array(labels, np.uint8)
 
 
 def array_sha256(array: np.ndarray) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from lib.data import DATASETS
+from lib.data import DATASETS, is_path
 from lib.errors import UserError, nearest, short
 
 FAMILIES = {"mnist": (1, "grey (H×W)"), "cifar10": (3, "colour (H×W×3)")}  # a notebook's last word: channels, in words
@@ -22,10 +22,10 @@ def _no_boolean(value: Any) -> Any:
 
 
 def _dataset(value: str) -> str:
-    if value in DATASETS or value.endswith(".npz"):
+    if value in DATASETS or is_path(value):
         return value
-    known = ", ".join(DATASETS)
-    raise ValueError(f"is neither a dataset ({known}) nor the path of an .npz file{nearest(value, DATASETS)}")
+    path = "the path of an .npz file or, with a / in it, of a folder of images"
+    raise ValueError(f"is neither a dataset ({', '.join(DATASETS)}) nor {path}{nearest(value, DATASETS)}")
 
 
 def _short_name(value: str) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from lib.data import is_path
 from lib.errors import UserError, in_one_line, nearest, short
 
 MAX_BYTES = 1_000_000  # of a file
@@ -137,11 +138,11 @@ def located(value: Any, folder: Path, key: str = "") -> Any:
     A path that begins with ~ stays: it is absolute, and means the same for who reads the records elsewhere.
     """
 
-    def absolute(name: str, suffix: str) -> str:
-        return os.path.abspath(folder / name) if name.endswith(suffix) and not name.startswith("~") else name
+    def absolute(name: str, is_path: bool) -> str:
+        return os.path.abspath(folder / name) if is_path and not name.startswith("~") else name
 
     if isinstance(value, dict):
-        names = {name: absolute(name, ".ipynb") for name in value}
+        names = {name: absolute(name, name.endswith(".ipynb")) for name in value}
         if len(set(names.values())) < len(names):
             raise UserError(f"{key} in {folder}: one notebook is named in two ways: {', '.join(names)}")
         return {
@@ -149,7 +150,7 @@ def located(value: Any, folder: Path, key: str = "") -> Any:
         }
     if isinstance(value, list):
         return [located(one, folder, key) for one in value]
-    return absolute(value, ".npz") if key == "dataset" and isinstance(value, str) else value
+    return absolute(value, is_path(value)) if key == "dataset" and isinstance(value, str) else value
 
 
 def _content(path: Path, depth: int = 0) -> dict[str, Any]:
