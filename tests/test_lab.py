@@ -92,7 +92,7 @@ def on_dark_ground(page):
     page.evaluate("document.body.dataset.jpThemeLight = 'false'")
     filters = page.eval_on_selector_all(
         ".jp-OutputArea img",
-        "all => all.map(one => [/^(By epoch|Scatter)/.test(one.alt), getComputedStyle(one).filter])",
+        "all => all.map(one => [/^(By epoch|Means|Scatter)/.test(one.alt), getComputedStyle(one).filter])",
     )
     page.evaluate("document.body.dataset.jpThemeLight = 'true'")
     return ({filter for chart, filter in filters if chart == which} for which in (True, False))
