@@ -147,7 +147,7 @@ def test_what_is_no_vector_is_refused_in_one_line(text, words):
 def test_a_traversal_moves_one_latent_a_row_through_places_told_apart(settings, in_lab, by):
     model = build(settings("gan_mnist", latent_dim=3, width=8), (8, 8, 1))
     order = np.argsort(-latents.told(model)[0], kind="stable").tolist()
-    figure = moves.traversal(model, seed=4, by=by)
+    figure = moves.traversal(model, moves.leading(model), seed=4, by=by)
     (axes,) = figure.axes
     assert [label.get_text().split(":")[0] for label in axes.get_yticklabels()] == [f"z{one + 1}" for one in order]
     ends = [axes.get_xticklabels()[place].get_text() for place in (0, -1)]
@@ -266,7 +266,7 @@ def test_an_interrupt_keeps_what_was_learnt(settings, monkeypatch):
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_the_plane_and_the_sliders_follow_each_other(settings, in_lab):
+def test_the_plane_and_the_sliders_follow_each_other(settings, in_lab, monkeypatch):
     move = moves.Move(build(settings("vae_mnist", latent_dim=2, width=8), (8, 8, 1)))
     (plane,), before = children(move, controls.Plane), pictures(move)
     plane.value = [1.5, -2.0]
@@ -277,6 +277,11 @@ def test_the_plane_and_the_sliders_follow_each_other(settings, in_lab):
     assert plane.value == [1.5, 0.5]
     move.vector.value = "0.25 4.5"
     assert plane.value == [0.25, 4.5]
+    draws, decoded = [], moves.decode
+    monkeypatch.setattr(moves, "decode", lambda *args: draws.append(1) or decoded(*args))
+    plane.value = [0.0, 1.0]
+    moved(move.sliders, 0.4)
+    assert len(draws) == 2  # one picture a move
 
 
 FOUND = {

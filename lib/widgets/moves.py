@@ -35,7 +35,7 @@ def explore(model):
     return ipywidgets.Tab([Move(model), sample(model), walk_between(model)], titles=("Move", "Sample", "Walk"))
 
 
-def _leading(model, images: np.ndarray | None) -> tuple[list[int], list[str], str]:
+def leading(model, images: np.ndarray | None = None) -> tuple[list[int], list[str], str]:
     """The latents that tell most, the first of them most; how much each tells, and of what unit that is."""
     told, unit = latents.told(model, images)
     order = np.argsort(-told, kind="stable")[:SLIDERS].tolist()
@@ -60,7 +60,7 @@ class Move(ipywidgets.HBox):
 
     def __init__(self, model, images: np.ndarray | None = None):
         self.model, self.busy, self.draws = model, False, itertools.count(1)
-        self.order, told, unit = _leading(model, images)
+        self.order, told, unit = leading(model, images)
         notes = [f"{each} {unit}" for each in told]
         self.sliders = controls.Sliders(names=[f"z{one + 1}" for one in self.order], notes=notes, normal=True)
         self.picture, self.words = controls.Picture(), ipywidgets.HTML()
@@ -75,10 +75,8 @@ class Move(ipywidgets.HBox):
         self.vector.observe(self._typed, "value")
         above = controls.row(random, reset, zero, by)
         parts = [controls.column(above, self.sliders, self.vector, self.words), self.picture]
-        if model.latent_dim == 2:
-            parts.append(plane := self._plane())
-            self.sliders.observe(lambda _: setattr(plane, "value", self.z[0].tolist()), "value")
-        super().__init__(parts, layout=controls.ROW)
+        self.plane = self._plane() if model.latent_dim == 2 else None
+        super().__init__([*parts, self.plane] if self.plane else parts, layout=controls.ROW)
         self.start(latents.seeded(model, next(self.draws)))
 
     def _plane(self) -> controls.Plane:
@@ -100,6 +98,8 @@ class Move(ipywidgets.HBox):
         self.z, self.busy = z, True
         self.picture.show(image, "The image decoded from these latents")
         self.sliders.value = z[0, self.order].tolist()
+        if self.plane:
+            self.plane.value = z[0].tolist()
         self.vector.value, self.words.value = latents.written(z), latents.where(z)
         if z.shape[1] > SLIDERS:
             self.words.value += f"<br>The other {z.shape[1] - SLIDERS} latents are in the vector only."
@@ -135,14 +135,14 @@ def sample(model):
     return controls.column(seed, picture)
 
 
-def traversal(model, images: np.ndarray | None = None, seed: int = 0, by: str = "value") -> figures.Figure:
+def traversal(model, first: tuple, seed: int = 0, by: str = "value") -> figures.Figure:
     """A sample of a seed, in each row with another of the latents that tell most moved through the prior.
 
     Args:
-        images: uint8 [N, H, W, C] by which the latents are ordered, see `latents.told`.
+        first: these latents, as `leading` gives them.
         by: "value", from -3 to 3 in equal steps, or "quantile", from 5 to 95 % in equal steps.
     """
-    order, told, unit = _leading(model, images)
+    order, told, unit = first
     ends = (0.05, 0.95) if by == "quantile" else (-controls.REACH, controls.REACH)
     ticks = np.linspace(*ends, controls.TICKS)
     places = ndtri(ticks) if by == "quantile" else ticks
@@ -154,10 +154,11 @@ def traversal(model, images: np.ndarray | None = None, seed: int = 0, by: str = 
 
 def traverse(model, images: np.ndarray | None = None):
     """`traversal` of a seed to choose, by value or by quantile; in batch, of seed 0 by value."""
+    first = leading(model, images)
     if not controls.interactive():
-        return traversal(model, images)
+        return traversal(model, first)
     seed, by, picture = controls.box(0, "seed"), controls.places(), controls.Picture()
-    controls.redraw_on([seed, by], lambda _=None: picture.draw(traversal(model, images, seed.value, by.value)))
+    controls.redraw_on([seed, by], lambda _=None: picture.draw(traversal(model, first, seed.value, by.value)))
     return controls.column(controls.row(seed, by), picture)
 
 

@@ -62,6 +62,7 @@ def own(model, among: Callable[[], np.ndarray], examples: np.ndarray, chosen: Ch
     def uploaded(change):
         if change["new"]:
             chosen.content = bytes(change["new"][0]["content"])
+            upload.value = ()  # the same file may be uploaded again, and no notebook keeps it
             redraw()
 
     def drawn(change):
