@@ -149,7 +149,9 @@ def test_a_traversal_moves_one_latent_a_row_through_places_told_apart(settings, 
     order = np.argsort(-latents.told(model)[0], kind="stable").tolist()
     figure = moves.traversal(model, moves.leading(model), seed=4, by=by)
     (axes,) = figure.axes
-    assert [label.get_text().split(":")[0] for label in axes.get_yticklabels()] == [f"z{one + 1}" for one in order]
+    assert [label.get_text().split(":")[0] for label in axes.get_yticklabels()] == [
+        f"z{one + 1}" for one in order[::-1]
+    ]
     ends = [axes.get_xticklabels()[place].get_text() for place in (0, -1)]
     assert ends == (["5 %", "95 %"] if by == "quantile" else ["−3.0", "3.0"])
     z = latents.seeded(model, 4)

@@ -100,10 +100,10 @@ def traversal(images, rows: Sequence[str], columns: Sequence[str], of_rows: str,
 def _grid(images, rows: Sequence[str], columns: Sequence[str], size: tuple[int, int], **margins: float):
     """The axes of a grid of images [R * C, H, W, C] with a name for each row, from above, and each column."""
     axes = framed(*size, **margins)
-    extent = (0, len(columns), len(rows), 0)
-    axes.imshow(mosaic(images, len(columns), gap=0), extent=extent, interpolation="nearest", aspect="auto")
+    extent = (0, len(columns), 0, len(rows))
+    axes.imshow(mosaic(images, len(columns), gap=0), extent=extent, interpolation="nearest")
     axes.set_xticks(np.arange(len(columns)) + 0.5, columns)
-    axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
+    axes.set_yticks(np.arange(len(rows)) + 0.5, rows[::-1])
     bare(axes)
     axes.figure.kind = ""
     return axes
