@@ -279,8 +279,8 @@ def test_the_plane_and_the_sliders_follow_each_other(settings, in_lab, monkeypat
     assert plane.value == [1.5, 0.5]
     move.vector.value = "0.25 4.5"
     assert plane.value == [0.25, 4.5]
-    draws, decoded = [], moves.decode
-    monkeypatch.setattr(moves, "decode", lambda *args: draws.append(1) or decoded(*args))
+    draws, decoded = [], move.decode
+    monkeypatch.setattr(move, "decode", lambda z: draws.append(1) or decoded(z))
     plane.value = [0.0, 1.0]
     moved(move.sliders, 0.4)
     assert len(draws) == 2  # one picture a move

@@ -60,6 +60,7 @@ class Move(ipywidgets.HBox):
 
     def __init__(self, model, images: np.ndarray | None = None):
         self.model, self.busy, self.draws = model, False, itertools.count(1)
+        self.decode = latents.compiled(model)
         self.order, told, unit = leading(model, images)
         notes = [f"{each} {unit}" for each in told]
         self.sliders = controls.Sliders(names=[f"z{one + 1}" for one in self.order], notes=notes, normal=True)
@@ -94,7 +95,7 @@ class Move(ipywidgets.HBox):
     def put(self, z: np.ndarray) -> None:
         """Goes to a latent [1, Z], rounded to what the text shows, so that a copied vector gives the same image."""
         z = np.round(z.astype(float), 3)  # of float64: a slider gets back the very number that it sent, and stays
-        image = decode(self.model, z.astype(np.float32))[0]
+        image = self.decode(z.astype(np.float32))[0]
         self.z, self.busy = z, True
         self.picture.show(image, "The image decoded from these latents")
         self.sliders.value = z[0, self.order].tolist()
