@@ -102,40 +102,38 @@ def _opened(folder: Path, stamp: int):
 # ---- studies -------------------------------------------------------------------------------------
 
 
-def folders(study: str | Path, images: bool = False) -> list[Path]:
+def folders(study: str | Path) -> list[Path]:
     """The folders of a study's finished runs.
 
     Args:
         study: a folder of reports/ by its name, or the path of a study's folder or of one run's.
-        images: whether only those count whose images are here; of some runs, a repository holds the numbers alone.
     """
-    needed = ("result.json", "samples.npz") if images else ("result.json",)
     for place in (REPORTS / study, Path(os.path.expanduser(study))):
         every = (place, *place.glob("runs/*")) if os.path.isdir(place) else ()  # Path.is_dir raises on a long name
-        found = [one for one in every if all(os.path.isfile(one / name) for name in needed)]
+        found = [one for one in every if os.path.isfile(one / "result.json")]
         if found := sorted(one for one in found if one.suffix != ".partial"):
             return found
     return []
 
 
-def studies(images: bool = False) -> list[str]:
+def studies() -> list[str]:
     """The studies in reports/ that have finished runs, in the order of their names."""
-    return sorted(path.name for path in REPORTS.glob("*") if folders(path, images))
+    return sorted(path.name for path in REPORTS.glob("*") if folders(path))
 
 
-def of(study: str | Path, images: bool = False) -> dict[str, Finished]:
-    """The finished runs of a study by name and in order; damaged ones are left out. The arguments are `folders`'.
+def of(study: str | Path) -> dict[str, Finished]:
+    """The finished runs of a study by name and in order; damaged ones are left out. The argument is that of `folders`.
 
     Raises:
         UserError: there are none; names the studies that have some.
     """
     places = {}
-    for folder in folders(study, images):
+    for folder in folders(study):
         with suppress(UserError, OSError, ValueError, KeyError, TypeError):
             run = Finished(folder)
             places[run] = run.place
     if not places:
-        known = studies(images)
+        known = studies()
         some = ", ".join(known) or "no study yet"
         raise UserError(f"no finished runs in {str(study)!r}{nearest(study, known)}; there are some in: {some}")
     return {run.name: run for run in sorted(places, key=places.get)}

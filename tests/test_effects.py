@@ -7,11 +7,12 @@ import synthetic
 
 from lib import figures
 from lib.report import claims, effects, panels, records, sections
+from lib.series import series
 from lib.study import plan
 
 
 def results(numbers, own=True, **shared):
-    """Results as `effects.series` takes them: `numbers` by latent_dim, one a seed."""
+    """Results as `series` takes them: `numbers` by latent_dim, one a seed."""
     return [
         (own, {"metrics": {"loss": value}, "settings": {"latent_dim": z, "seed": seed} | shared, "dataset": DATA})
         for z, values in numbers.items()
@@ -24,7 +25,7 @@ FALLING = {2: [100.0, 102.0, 98.0], 10: [80.0, 81.0, 79.0], 20: [70.0, 73.4, 66.
 
 
 def only(found):
-    (one,) = effects.series(found, "latent_dim", "loss")
+    (one,) = series(found, "latent_dim", "loss")
     return one
 
 
@@ -124,10 +125,10 @@ def test_numbers_of_both_signs_change_by_an_absolute_size():
 
 def test_evidence_of_another_length_is_a_series_of_its_own_and_the_one_with_most_seeds_speaks():
     own, other = results({2: [10.0], 10: [8.0]}, epochs=50), results({2: [12.0, 12.1], 10: [9.0, 9.1]}, False, epochs=6)
-    found = effects.series(own + other, "latent_dim", "loss")
+    found = series(own + other, "latent_dim", "loss")
     assert [(one.shared["epochs"], one.own, one.seeds) for one in found] == [(6, False, 2), (50, True, 1)]
     more = results({2: [11.0, 10.5], 10: [8.0, 8.5]}, False, epochs=50)
-    long, _ = effects.series(own + other + more, "latent_dim", "loss")  # as many seeds: the study's own comes first
+    long, _ = series(own + other + more, "latent_dim", "loss")  # as many seeds: the study's own comes first
     assert (long.own, long.shared["epochs"]) == (True, 50)
     assert long.numbers[2] == {0: 10.0, 1: 10.5}  # of a run that both have, the study's own number counts
     assert long.told_seeds == "2 seeds"
@@ -139,8 +140,8 @@ def test_evidence_of_another_length_is_a_series_of_its_own_and_the_one_with_most
 def test_a_value_alone_is_no_series(change):
     first, last = results({2: [10.0], 10: [8.0]})
     last[1].update(change)
-    assert effects.series([first, last], "latent_dim", "loss") == []
-    assert effects.series([first], "latent_dim", "loss") == []
+    assert series([first, last], "latent_dim", "loss") == []
+    assert series([first], "latent_dim", "loss") == []
 
 
 def test_values_without_order_are_compared_as_they_come():
@@ -150,7 +151,7 @@ def test_values_without_order_are_compared_as_they_come():
     two += [(8.0, one) for _, one in results({5: [0.0]}, network="conv")]
     for value, one in two:
         one["metrics"]["loss"] = value
-    (one,) = effects.series([(True, one) for _, one in two], "network", "loss")
+    (one,) = series([(True, one) for _, one in two], "network", "loss")
     (found,) = effects.changes(one)
     assert effects.over("network", *found.ends) == "With network conv instead of mlp"
     assert found.size == pytest.approx(-0.2)

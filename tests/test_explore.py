@@ -1,5 +1,6 @@
 """Widgets and live progress as JupyterLab would use them, and what batch gets in their place."""
 
+import io
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,13 +8,15 @@ import ipywidgets
 import numpy as np
 import pytest
 from conftest import images
+from PIL import Image
 
 from lib import figures, widgets
 from lib.backend import keras
+from lib.errors import UserError
 from lib.models import build
 from lib.scores.drawing import decode
 from lib.training import OneLineAnEpoch, train
-from lib.widgets import controls, live, moves, tables
+from lib.widgets import controls, latents, live, moves, tables
 
 
 def children(widget, kind):
@@ -42,12 +45,12 @@ def test_every_control_changes_its_picture(settings, in_lab, notebook, latent_di
     shape = (8, 8, 3 if notebook.endswith("cifar10") else 1)
     move, sample, walk = widgets.explore(build(settings(notebook, latent_dim=latent_dim, width=8), shape)).children
     (sliders,), (seed,) = children(move, controls.Sliders), children(sample, ipywidgets.BoundedIntText)
-    assert sliders.names == [f"z{number + 1}" for number in range(min(latent_dim, moves.SLIDERS))]
+    assert len(set(sliders.names)) == min(latent_dim, moves.SLIDERS)
     before = pictures(move), pictures(sample)
     moved(sliders, 2.0)
     seed.value = 2
     assert all(a != b for a, b in zip((pictures(move), pictures(sample)), before, strict=True))
-    start, end = children(walk, ipywidgets.BoundedIntText)
+    start, end = children(walk, controls.Thumbnails)
     (position,) = children(walk, controls.Sliders)
     for change in (lambda: setattr(start, "value", 7), lambda: setattr(end, "value", 5), lambda: moved(position, 0.9)):
         before = pictures(walk)
@@ -57,32 +60,143 @@ def test_every_control_changes_its_picture(settings, in_lab, notebook, latent_di
     assert all(position.names), "a slider without a name"
 
 
-def test_sliders_start_at_a_sample_and_zero_is_one_button_away(settings, in_lab):
+def test_sliders_start_at_a_sample_and_reset_and_zero_are_one_button_away(settings, in_lab):
     model = build(settings("gan_mnist", latent_dim=100, width=8), (8, 8, 1))
-    move = moves.move(model)
-    (sliders,), (picture,), (words,) = (
-        children(move, kind) for kind in (controls.Sliders, controls.Picture, ipywidgets.HTML)
-    )
-    random, zero = children(move, ipywidgets.Button)
-    assert np.std(sliders.value) > 0.3
-    length = float(words.value.split()[2].rstrip(";"))
-    assert 7 < length < 13, "nearly all of the prior lies near a length of 10"
-    assert picture.value == controls.png(decode(model, moves.seeded(model, 1))[0])
+    move = moves.Move(model)
+    random, reset, zero = children(move, ipywidgets.Button)
+
+    def shows(z):
+        return move.picture.value == controls.png(decode(model, np.round(z, 3))[0])
+
+    assert 7 < np.linalg.norm(move.z) < 13, "nearly all of the prior lies near a length of 10"
+    assert shows(latents.seeded(model, 1))
     random.click()
-    assert picture.value == controls.png(decode(model, moves.seeded(model, 2))[0])
+    assert shows(latents.seeded(model, 2))
+    moved(move.sliders, 1.5)
+    there = np.round(latents.seeded(model, 2), 3)
+    there[0, move.order[-1]] = 1.5
+    assert shows(there)
+    reset.click()
+    assert shows(latents.seeded(model, 2))
     zero.click()
-    assert sliders.value == [0.0] * moves.SLIDERS
-    assert picture.value == controls.png(decode(model, np.zeros((1, 100), np.float32))[0])
-    moved(sliders, 1.5)  # the others are 0 now, and stay so
-    z = np.zeros((1, 100), np.float32)
-    z[0, moves.SLIDERS - 1] = 1.5
-    assert picture.value == controls.png(decode(model, z)[0])
+    assert move.sliders.value == [0.0] * moves.SLIDERS
+    assert shows(np.zeros((1, 100), np.float32))
+    assert "The other 90 latents" in move.words.value
+
+
+def test_the_sliders_are_the_latents_that_tell_most(settings, in_lab):
+    model = build(settings("vae_mnist", latent_dim=12, width=8), (8, 8, 1))
+    shown = images(30)
+    move = moves.Move(model, shown)
+    kl = np.asarray(model.kl_per_latent(shown))
+    assert move.order == np.argsort(-kl)[: moves.SLIDERS].tolist()
+    assert move.sliders.names[0] == f"z{kl.argmax() + 1}"
+    assert all(note.endswith(" nats") for note in move.sliders.notes)
+    assert moves.Move(model).sliders.notes[0].endswith(" grey levels")  # without images: by what the picture does
+
+
+def test_a_latent_that_changes_nothing_tells_nothing(settings):
+    model = build(settings("gan_mnist", latent_dim=3, width=8), (8, 8, 1))
+    first = next(layer for layer in model.generator.layers if layer.weights)
+    kernel, *rest = first.get_weights()
+    kernel[1] = 0
+    first.set_weights([kernel, *rest])
+    told, unit = latents.told(model)
+    assert (told > 0).tolist() == [True, False, True]
+    assert unit == "grey levels"
+
+
+def test_a_vector_is_typed_pasted_and_copied(settings, in_lab):
+    model = build(settings("wgan_mnist", latent_dim=3, width=8), (8, 8, 1))
+    move = moves.Move(model)
+    move.vector.value = "[0.5, −4.25;\n1e-1]"
+    assert move.z.tolist() == [[0.5, -4.25, 0.1]]
+    assert "Beyond ±3: z2" in move.words.value
+    assert dict(zip(move.sliders.names, move.sliders.value, strict=True))["z2"] == -4.25
+    picture, copied = move.picture.value, move.vector.value
+    assert copied == "0.500, -4.250, 0.100"
+    children(move, ipywidgets.Button)[0].click()
+    assert move.picture.value != picture
+    move.vector.value = copied
+    assert move.picture.value == picture, "what was copied gives another image"
+    for text, words in (("1, 2", "2 numbers, but this model takes 3"), ("1 2 <b>", "&lt;b&gt;&#x27; is not a number")):
+        move.vector.value = text
+        assert words in move.words.value
+        assert move.picture.value == picture
+        assert move.vector.value == text  # to be mended
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "0 numbers, but this model takes 2"),
+        ("1 2 3", "3 numbers, but this model takes 2"),
+        ("1, two", "'two' is not a number"),
+        ("nan 1", "'nan' is not a number between"),
+        ("1e9 1", "'1e9' is not a number between"),
+        ("x" * 500, "is not a number"),
+    ],
+)
+def test_what_is_no_vector_is_refused_in_one_line(text, words):
+    with pytest.raises(UserError, match=words) as error:
+        latents.parse(text, 2)
+    assert len(str(error.value)) < 120
+
+
+@pytest.mark.parametrize("by", ["value", "quantile"])
+def test_a_traversal_moves_one_latent_a_row_through_places_told_apart(settings, in_lab, by):
+    model = build(settings("gan_mnist", latent_dim=3, width=8), (8, 8, 1))
+    order = np.argsort(-latents.told(model)[0], kind="stable").tolist()
+    figure = moves.traversal(model, moves.leading(model), seed=4, by=by)
+    (axes,) = figure.axes
+    assert [label.get_text().split(":")[0] for label in axes.get_yticklabels()] == [
+        f"z{one + 1}" for one in order[::-1]
+    ]
+    ends = [axes.get_xticklabels()[place].get_text() for place in (0, -1)]
+    assert ends == (["5 %", "95 %"] if by == "quantile" else ["−3.0", "3.0"])
+    z = latents.seeded(model, 4)
+    z[0, order[1]] = 1.6448536 if by == "quantile" else 3.0  # of a standard normal 95 % lie below
+    drawn = axes.images[0].get_array()
+    np.testing.assert_array_equal(drawn[8:16, -8:], np.repeat(decode(model, z)[0], 3, axis=2))
+    seed, places = children(moves.traverse(model), ipywidgets.BoundedIntText | ipywidgets.Dropdown)
+    assert (seed.value, places.options) == (0, ("value", "quantile"))
+
+
+def test_a_walk_is_saved_there_and_back(settings, in_lab):
+    model = build(settings("wgan_cifar10", latent_dim=5, width=8), (8, 8, 3))
+    walk = moves.walk_between(model)
+    start, end = children(walk, controls.Thumbnails)
+    assert start.names[2] == "sample 3"
+    assert len(start.pictures) == moves.ENDS
+    (saver,), sent = children(walk, controls.Saver), []
+    saver.send = lambda content, buffers: sent.append((content["name"], Image.open(io.BytesIO(buffers[0]))))
+    for name in saver.names:
+        saver._handle_custom_msg(name, [])
+    (gif, film), (png, strip) = sent
+    assert (gif, png) == ("walk.gif", "walk.png")
+    assert film.n_frames == 2 * moves.FRAMES - 2
+    assert film.size == (160, 160)
+    assert strip.size == (1600, 160)
+    start.value = end.value = 4
+    alike = pictures(walk)
+    moved(children(walk, controls.Sliders)[0], 0.9)
+    assert pictures(walk) == alike, "a walk from a latent to itself changes nothing"
+
+
+def test_a_grey_walk_is_saved_exactly(settings):
+    walk = images(3)
+    film = Image.open(io.BytesIO(latents.gif(walk, 2)))
+    frames = []
+    for place in range(film.n_frames):
+        film.seek(place)
+        frames.append(np.asarray(film.convert("L"))[::2, ::2])
+    np.testing.assert_array_equal(frames, walk[[0, 1, 2, 1], ..., 0])
 
 
 def test_a_walk_starts_and_ends_at_the_two_latents(settings):
     model = build(settings("gan_mnist", latent_dim=4, width=8), (8, 8, 1))
-    first, last = moves.seeded(model, 1), moves.seeded(model, 2)
-    path = moves.between(first, last, np.linspace(0, 1, 5))
+    first, last = latents.seeded(model, 1), latents.seeded(model, 2)
+    path = latents.between(first, last, np.linspace(0, 1, 5))
     assert np.allclose(path[[0, -1]], np.concatenate([first, last]), atol=1e-6)
     assert np.array_equal(widgets.walk(model, 1, 2)[0], decode(model, first)[0])
     lengths = np.linalg.norm(path, axis=1)
@@ -91,15 +205,11 @@ def test_a_walk_starts_and_ends_at_the_two_latents(settings):
 
 def test_between_equal_and_opposite_latents_is_finite():
     z = np.ones((1, 3), np.float32)
-    assert np.isfinite(moves.between(z, z, np.array([0.5]))).all()
-    assert np.isfinite(moves.between(z, -z, np.array([0.5]))).all()
+    assert np.isfinite(latents.between(z, z, np.array([0.5]))).all()
+    assert np.isfinite(latents.between(z, -z, np.array([0.5]))).all()
 
 
 def test_png_enlarges_by_whole_pixels():
-    import io
-
-    from PIL import Image
-
     image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3) * 20
     opened = np.asarray(Image.open(io.BytesIO(controls.png(image, 5))))
     assert opened.shape == (6, 6, 3)
@@ -158,15 +268,22 @@ def test_an_interrupt_keeps_what_was_learnt(settings, monkeypatch):
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_the_plane_and_the_sliders_follow_each_other(settings, in_lab):
-    move = moves.move(build(settings("vae_mnist", latent_dim=2, width=8), (8, 8, 1)))
-    (plane,), (sliders,) = children(move, controls.Plane), children(move, controls.Sliders)
-    before = pictures(move)
+def test_the_plane_and_the_sliders_follow_each_other(settings, in_lab, monkeypatch):
+    move = moves.Move(build(settings("vae_mnist", latent_dim=2, width=8), (8, 8, 1)))
+    (plane,), before = children(move, controls.Plane), pictures(move)
     plane.value = [1.5, -2.0]
-    assert sliders.value == [1.5, -2.0]
+    by_name = dict(zip(move.sliders.names, move.sliders.value, strict=True))
+    assert by_name == {"z1": 1.5, "z2": -2.0}
     assert pictures(move) != before
-    moved(sliders, 0.5)
+    move.sliders.value = [0.5 if name == "z2" else 1.5 for name in move.sliders.names]
     assert plane.value == [1.5, 0.5]
+    move.vector.value = "0.25 4.5"
+    assert plane.value == [0.25, 4.5]
+    draws, decoded = [], move.decode
+    monkeypatch.setattr(move, "decode", lambda z: draws.append(1) or decoded(z))
+    plane.value = [0.0, 1.0]
+    moved(move.sliders, 0.4)
+    assert len(draws) == 2  # one picture a move
 
 
 FOUND = {

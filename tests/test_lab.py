@@ -9,6 +9,8 @@ import urllib.request
 
 import pytest
 from labs import idle, opened, run, serving, without_errors
+from PIL import Image
+from sklearn.datasets import load_digits
 
 from lib.notebooks import NOTEBOOK_DIR, ROOT
 
@@ -90,7 +92,7 @@ def on_dark_ground(page):
     page.evaluate("document.body.dataset.jpThemeLight = 'false'")
     filters = page.eval_on_selector_all(
         ".jp-OutputArea img",
-        "all => all.map(one => [/^(By epoch|Scatter)/.test(one.alt), getComputedStyle(one).filter])",
+        "all => all.map(one => [/^(By epoch|Means|Scatter)/.test(one.alt), getComputedStyle(one).filter])",
     )
     page.evaluate("document.body.dataset.jpThemeLight = 'true'")
     return ({filter for chart, filter in filters if chart == which} for which in (True, False))
@@ -146,27 +148,94 @@ def test_a_model_notebook_whose_page_is_reloaded_while_it_trains(browser, lab):
     plane.scroll_into_view_if_needed()
     box = plane.bounding_box()
     changes(page, image, lambda: page.mouse.click(box["x"] + 0.1 * box["width"], box["y"] + 0.2 * box["height"]))
-    sliders = page.locator(".widget-tab input[type=range]")
-    page.wait_for_function("slider => slider.value < -2", arg=sliders.first.element_handle())
-    shown = [float(one.input_value()) for one in sliders.all()[:2]]
+    page.wait_for_function("slider => slider.value < -2", arg=slider.element_handle())
+    shown = [float(page.get_by_role("slider", name=name, exact=True).input_value()) for name in ("z1", "z2")]
     assert shown == pytest.approx([-2.65, 2.0], abs=0.3)
     ring, cell = page.get_by_role("application", name="Latent plane"), page.locator(".jp-Cell.jp-mod-active")
     before = cell.bounding_box()
     changes(page, image, lambda: ring.press("ArrowDown"))
     assert cell.bounding_box() == before, "JupyterLab has taken the key, and went to the next cell"
     changes(page, image, lambda: page.get_by_role("button", name="Zero").click())
-    page.wait_for_function("slider => slider.value == 0", arg=sliders.first.element_handle())
+    page.wait_for_function("slider => slider.value == 0", arg=slider.element_handle())
     page.close()
 
 
-def test_the_explore_notebook(browser, lab):
+def moves_and_types(page, cell):
+    """A slider by the arrow keys, by value and by quantile; a vector typed, one that is none, and back to the first."""
+    image, slider = cell.locator("img").first, cell.get_by_role("slider", name="z1", exact=True)
+    cell.get_by_label("vector").fill("0.5, 0")
+    changes(page, image, lambda: page.keyboard.press("Enter"))
+    first = image.screenshot()
+    changes(page, image, lambda: slider.press("ArrowRight"))
+    assert slider.get_attribute("aria-valuetext") == "0.55 (70.9 %)"
+    cell.get_by_label("places by").select_option("quantile")
+    page.wait_for_function("slider => slider.max == 99.9", arg=slider.element_handle())
+    changes(page, image, lambda: slider.press("ArrowRight"))
+    assert slider.get_attribute("aria-valuetext") == "0.55 (71.0 %)"
+    assert cell.get_by_label("vector").input_value() == "0.553, 0.000"
+    changes(page, image, lambda: cell.get_by_role("button", name="Reset").click())
+    assert image.screenshot() == first
+    cell.get_by_label("vector").fill("0.5, none")
+    page.keyboard.press("Enter")
+    cell.get_by_text("'none' is not a number").wait_for()
+
+
+def walks(page, cell, folder):
+    """Another end by the arrow keys, another place by the slider, and both files."""
+    strip = cell.locator("img[alt='Ten images along the walk']")
+    end = cell.get_by_role("group", name="To").get_by_role("radio")
+    changes(page, strip, lambda: end.nth(1).press("ArrowRight"))
+    assert end.nth(2).is_checked()
+    assert end.nth(2).get_attribute("title") == "test image 3"
+    slider = cell.get_by_role("slider", name="position", exact=True)
+    changes(page, cell.locator("img[alt='The image at this point of the walk']"), lambda: slider.press("ArrowRight"))
+    for kind, frames in (("GIF", 58), ("PNG", 1)):
+        with page.expect_download() as download:
+            cell.get_by_role("button", name=f"Save as {kind}").click()
+        assert download.value.suggested_filename == f"walk.{kind.lower()}"
+        download.value.save_as(folder / kind)
+        assert getattr(Image.open(folder / kind), "n_frames", 1) == frames
+
+
+def shows_an_own_image(page, cell, folder):
+    """A digit drawn with the mouse, and one that is uploaded, for a model with an encoder and for one without."""
+    pad, pair = cell.locator("canvas"), cell.locator("img[alt*='and its reconstruction']")
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
+    page.mouse.move(box["x"] + 80, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 200, box["y"] + 40, steps=5)
+    page.mouse.move(box["x"] + 120, box["y"] + 240, steps=5)
+    page.mouse.up()
+    pair.wait_for()
+    digit = folder / "seven.png"
+    Image.fromarray(255 - 15 * load_digits().images[7].astype("uint8")).resize((200, 120)).save(digit)
+    cell.get_by_label("exchange light and dark").check()
+
+    def upload():
+        with page.expect_file_chooser() as chooser:
+            cell.get_by_role("button", name="Upload an image").click()
+        chooser.value.set_files(digit)
+
+    drawn = source(pair)
+    upload()
+    page.wait_for_function("before => !document.querySelector(`img[src='${before}']`)", arg=drawn)
+    cell.locator("img[alt='The 5 training images nearest to it']").wait_for()
+    cell.get_by_label("run").select_option("gan_mnist-latent_dim10-width64-seed0")
+    cell.get_by_text("This model has no encoder").wait_for()
+    assert len(cell.get_by_label("vector").input_value().split(", ")) == 10
+
+
+def test_the_explore_notebook(browser, lab, tmp_path):
     page = opened(browser, lab[0], "explore")
     run(page, "Run All Cells")
     without_errors(page)
-    for section, control in (("Move in latent space", "z1"), ("Walk between two images", "position")):
-        cell = below(page, section)
-        slider = cell.get_by_role("slider", name=control, exact=True)
-        changes(page, cell.locator("img").first, lambda slider=slider: slider.press("ArrowRight"))
+    moves_and_types(page, below(page, "Move in latent space"))
+    walks(page, below(page, "Walk between two images"), tmp_path)
+    shows_an_own_image(page, below(page, "An image of your own"), tmp_path)
+    grid = below(page, "Traverse one latent")
+    changes(page, grid.locator("img"), lambda: grid.get_by_label("places by").select_option("quantile"))
+    assert "from 5 % to 95 %" in grid.locator("img").get_attribute("alt")
     near = below(page, "Nearest training images")
 
     def another_seed():
@@ -184,7 +253,10 @@ def test_the_explore_notebook(browser, lab):
     study = page.get_by_role("combobox", name="study")
     study.select_option("homework (22 runs, numbers and images only)")
     compared.locator("img[alt='36 samples of vae_cifar10-latent_dim2-width256-seed0']").wait_for()
-    for section in ("Move in latent space", "Walk between two images", "Nearest training images"):
-        below(page, section).get_by_text("Numbers and images only here").wait_for()
+    effects = below(page, "Effects of a setting")
+    effects.get_by_label("over").select_option("width")
+    effects.locator("img[alt*='over width']").first.wait_for()
+    for section in ("Move in latent space", "Walk between two images", "An image of your own"):
+        below(page, section).get_by_text("No networks here").wait_for()
         assert below(page, section).locator("img").count() == 0
     page.close()

@@ -15,7 +15,9 @@ from test_explore import children, moved, pictures
 
 from lib import figures, finished, runs
 from lib.errors import UserError
-from lib.widgets import controls, moves, shelf
+from lib.scores.drawing import decode
+from lib.series import half_interval
+from lib.widgets import controls, effects, latents, moves, shelf
 
 SMALL = finished.REPORTS / "small" / "runs"
 RUNS = ("vae_mnist-latent_dim2-width128-seed0", "gan_mnist-latent_dim10-width64-seed0")
@@ -59,7 +61,7 @@ def texts(widget):
 
 def test_another_study_is_drawn_in_every_section_though_its_runs_have_the_same_names(shelves, in_lab):
     ours = shelf.Shelf(str(shelves / "first"))
-    sections = {name: getattr(ours, name)() for name in ("table", "compare", "move", "walk", "nearest")}
+    sections = {name: getattr(ours, name)() for name in ("table", "compare", "move", "traverse", "walk", "nearest")}
     before = {name: (pictures(section), texts(section)) for name, section in sections.items()}
     ours.open(str(shelves / "second"))
     for name, section in sections.items():
@@ -99,11 +101,11 @@ def test_a_run_that_was_made_again_is_opened_again(shelves, tmp_path):
 def test_a_study_without_networks_says_so_where_they_are_needed(shelves, in_lab):
     ours = shelf.Shelf(str(shelves / "bare"))
     assert pictures(ours.compare())
-    for section in (ours.move(), ours.walk(), ours.nearest()):
-        assert "Numbers and images only here:" in texts(section)
+    for section in (ours.move(), ours.traverse(), ours.walk(), ours.own(), ours.nearest()):
+        assert "No networks here:" in texts(section)
         assert children(section, ipywidgets.Dropdown)[0].layout.display == "none"
         ours.open(str(shelves / "first"))
-        assert pictures(section)
+        assert pictures(section) or "Upload an image" in texts(section)
         assert children(section, ipywidgets.Dropdown)[0].layout.display is None
         ours.open(str(shelves / "bare"))
     assert "homework (22 runs, numbers and images only)" in dict(children(ours.table(), ipywidgets.Dropdown)[0].options)
@@ -162,7 +164,11 @@ def test_a_run_of_an_own_notebook_is_shown_as_ours_are(own, in_lab):
     originals = runs.read_samples(own)["originals"]
     z = np.asarray(model.encode(originals[:2]))
     assert z.shape == (2, 2)
-    assert children(moves.walk_between_images(model, originals), controls.Picture)[2].alt == "Ten images along the walk"
+    walk = moves.walk_between(model, originals)
+    ends, (place,) = children(walk, controls.Thumbnails), children(walk, controls.Sliders)
+    assert [one.names[-1] for one in ends] == ["test image 10"] * 2
+    place.value = [1.0]
+    assert pictures(walk)[0] == controls.png(decode(model, z[1:])[0])  # the line ends at the second image's latent
 
 
 def test_of_an_own_notebook_that_has_gone_images_and_numbers_are_left(own, in_lab):
@@ -188,14 +194,16 @@ def test_in_batch_the_first_runs_are_shown(shelves, monkeypatch):
     assert [one.alt.split(": ")[1].split(" from")[0] for one in put_out[1::2]] == ["loss (−ELBO)", "JSD estimate"]
     assert "`jsd_test`" in numbers
     assert "| real | blurred |" in numbers
-    assert all(isinstance(part(), figures.Figure) for part in (ours.move, ours.walk, ours.nearest))
+    every = (ours.move, ours.traverse, ours.walk, ours.own, ours.nearest)
+    assert all(isinstance(part(), figures.Figure) for part in every)
 
 
 def test_a_study_without_networks_in_batch(shelves, monkeypatch):
     monkeypatch.setattr(shelf, "display", lambda *what: None)
     ours = shelf.Shelf(str(shelves / "bare"))
     assert "`frechet`" in ours.compare().data
-    assert all("Numbers and images only" in part().data for part in (ours.move, ours.walk, ours.nearest))
+    every = (ours.move, ours.traverse, ours.walk, ours.own, ours.nearest)
+    assert all("No networks here" in part().data for part in every)
 
 
 def test_runs_are_sorted_by_what_they_are_and_compared_on_one_dataset():
@@ -277,6 +285,77 @@ def test_a_study_without_runs_is_named_with_those_that_have_some():
 
 def test_the_nearest_images_come_in_order():
     among = images(20)
-    assert shelf.closest(among[7], among, 3)[0] == 7
+    assert latents.closest(among[7], among, 3)[0] == 7
     far = np.square(among.astype(float) - among[7]).sum(axis=(1, 2, 3))
-    np.testing.assert_array_equal(shelf.closest(among[7], among), np.argsort(far, kind="stable")[:5])
+    np.testing.assert_array_equal(latents.closest(among[7], among), np.argsort(far, kind="stable")[:5])
+
+
+def test_effects_are_those_that_the_report_draws(in_lab):
+    ours = shelf.Shelf("seeds")
+    section = ours.effects()
+    number, over = children(section, ipywidgets.Dropdown)
+    shown = {
+        picture.alt.split(":")[1].split(" over")[0].strip(): picture for picture in children(section, controls.Picture)
+    }
+    assert (number.value, over.value) == ("frechet", "latent_dim")
+    assert over.options == ("latent_dim", "width")
+    values = {}
+    for run in ours.runs.values():
+        asked = run.result["settings"]
+        if asked["notebook"] == "gan_mnist" and asked["width"] == 256:
+            values.setdefault(asked["latent_dim"], []).append(run.result["metrics"]["frechet"])
+    assert {len(each) for each in values.values()} == {3}
+    means = ", ".join(f"{np.mean(each):.2f} at {value}" for value, each in sorted(values.items()))
+    assert means in next(words.alt for title, words in shown.items() if title == "GAN on mnist")
+    (line,) = [
+        one
+        for figure in effects.charts(ours.runs.values(), "frechet", "latent_dim")
+        for axes in figure.axes
+        if axes.get_title(loc="left") == "Fréchet distance: GAN on mnist"
+        for one in axes.containers
+        if one.has_yerr
+    ][:1]
+    (segment,) = line.lines[2][0].get_segments()
+    assert np.ptp(segment[:, 1]) / 2 == pytest.approx(half_interval(values[10], 0.975))
+    over.value = "width"
+    number.value = "recall"
+    assert children(section, ipywidgets.Dropdown)[1].value == "width"  # stays
+    assert any("recall (share): " in picture.alt for picture in children(section, controls.Picture))
+
+
+def test_a_number_without_two_comparable_runs_says_so(shelves, in_lab):
+    section = shelf.Shelf(str(shelves / "first")).effects()
+    assert "No two of these runs" in texts(section)
+    assert not pictures(section)
+
+
+def test_effects_in_batch_have_a_chart_for_each_model(monkeypatch):
+    put_out = []
+    monkeypatch.setattr(effects, "display", lambda *what: put_out.extend(what))
+    shelf.Shelf("seeds").effects()
+    assert len(put_out) == 6
+    assert all(one.alt.startswith("Means over the seeds. Fréchet distance: ") for one in put_out)
+
+
+def test_of_a_study_with_numbers_only_the_numbers_are_compared(in_lab):
+    compare = shelf.Shelf("seeds").compare()
+    assert not pictures(compare)
+    assert "`frechet`" in texts(compare)
+    table = shelf.Shelf("small").table()
+    names = dict(children(table, ipywidgets.Dropdown)[0].options)
+    assert "seeds (66 runs, numbers only)" in names
+    assert "small (4 runs)" in names
+
+
+def test_an_own_image_stays_while_another_run_is_chosen(shelves, in_lab):
+    ours = shelf.Shelf(str(shelves / "first"))
+    section = ours.own()
+    assert "Upload an image, or draw one." in texts(section)
+    content = controls.png(runs.read_samples(SMALL / RUNS[0])["originals"][3], 0)
+    children(section, controls.Pad)[0].value = content
+    shown = pictures(section)
+    assert len(shown) == 2
+    children(section, ipywidgets.Dropdown)[0].value = RUNS[1]
+    assert children(section, controls.Pad)[0].value == content
+    assert "This model has no encoder" in texts(section)
+    assert pictures(section)[0] != shown[0]

@@ -17,7 +17,7 @@ FLOORS = (
     ("models", "provenance"),
     ("settings",),
     ("runs",),
-    ("scores", "figures"),
+    ("scores", "figures", "series"),
     ("finished",),
     ("training", "checkpoint", "widgets", "study"),
     ("report", "lessons"),

@@ -14,8 +14,8 @@ from lib.figures.charts import (
 )
 from lib.figures.effects import Line, effects, ordered
 from lib.figures.figure import DARK, Figure
-from lib.figures.images import gallery, interpolation, mosaic, plane, reconstructions
+from lib.figures.images import gallery, interpolation, mosaic, plane, reconstructions, traversal
 
 __all__ = ["DARK", "HEAT", "Figure", "History", "Line", "edges", "effects", "gallery", "heat_map", "interpolation"]
 __all__ += ["latent_map", "lines", "mosaic", "ordered", "over_seeds", "plane", "points", "reconstructions"]
-__all__ += ["small_multiples", "training"]
+__all__ += ["small_multiples", "training", "traversal"]

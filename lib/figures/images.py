@@ -63,7 +63,6 @@ def reconstructions(originals, decoded, names: tuple[str, str] = ("original", "d
     return drawn
 
 
-@rc_context(STYLE)
 def plane(images, ticks: Sequence[float]) -> Figure:
     """The decoded plane of two latents.
 
@@ -71,18 +70,43 @@ def plane(images, ticks: Sequence[float]) -> Figure:
         images: [n * n, H, W, C], row by row, the first row with the largest z2.
         ticks: [n] ascending values of z1, and of z2.
     """
-    count = len(ticks)
-    axes = framed(430, 430, left=0.13, right=0.98, bottom=0.13, top=0.98)
-    axes.imshow(mosaic(images, count, gap=0), extent=(0, count, 0, count), interpolation="nearest")
-    centres, names = np.arange(count) + 0.5, [f"{tick:.1f}".replace("-0.0", "0.0") for tick in ticks]
-    axes.set_xticks(centres, names)
-    axes.set_yticks(centres, names)
+    names = [f"{tick:.1f}".replace("-0.0", "0.0") for tick in ticks]
+    axes = _grid(images, names[::-1], names, (430, 430), left=0.13, right=0.98, bottom=0.13, top=0.98)
     axes.set(xlabel="z1", ylabel="z2")
+    across = f"{len(names)} by {len(names)} grid"
+    axes.figure.alt = f"Images decoded on a {across} over two latents, each from {names[0]} to {names[-1]}"
+    return axes.figure
+
+
+def traversal(images, rows: Sequence[str], columns: Sequence[str], of_rows: str, of_columns: str) -> Figure:
+    """One latent after the other moved through the same places, the others at rest.
+
+    Args:
+        images: [R * C, H, W, C], row by row.
+        rows, columns: the names of R latents and of C places.
+        of_rows, of_columns: what the names are.
+    """
+    side = images.shape[2] * max(1, round(50 / images.shape[2]))
+    width, height = side * len(columns) + 92, side * len(rows) + 48
+    edges = {"left": 86 / width, "right": 1 - 6 / width, "bottom": 42 / height, "top": 1 - 6 / height}
+    axes = _grid(images, rows, columns, (width, height), **edges)
+    axes.set(xlabel=of_columns, ylabel=of_rows)
+    axes.figure.alt = f"Images in {len(rows)} rows, {of_rows}: {', '.join(rows)}; along each {of_columns}"
+    axes.figure.alt += f" from {columns[0]} to {columns[-1]}"
+    return axes.figure
+
+
+@rc_context(STYLE)
+def _grid(images, rows: Sequence[str], columns: Sequence[str], size: tuple[int, int], **margins: float):
+    """The axes of a grid of images [R * C, H, W, C] with a name for each row, from above, and each column."""
+    axes = framed(*size, **margins)
+    extent = (0, len(columns), 0, len(rows))
+    axes.imshow(mosaic(images, len(columns), gap=0), extent=extent, interpolation="nearest")
+    axes.set_xticks(np.arange(len(columns)) + 0.5, columns)
+    axes.set_yticks(np.arange(len(rows)) + 0.5, rows[::-1])
     bare(axes)
-    drawn = axes.figure
-    drawn.kind = ""
-    drawn.alt = f"Images decoded on a {count} by {count} grid over two latents, each from {names[0]} to {names[-1]}"
-    return drawn
+    axes.figure.kind = ""
+    return axes
 
 
 def _pixels(images) -> np.ndarray:

@@ -18,16 +18,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 
 import yaml
-from scipy.special import stdtrit
+
+from lib.series import CONFIDENCE, half_interval
 
 RULES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 LEFT_OPEN = RULES["left_open"]
 MIN_SEEDS = 3
 MIN_SAMPLES = 1000  # images behind a number; below, no verdict
-CONFIDENCE = 0.95
 WORDS = ("supported", "refuted", "undecided", "no verdict")
 
 
@@ -244,17 +244,6 @@ def judge(effects: Sequence[float], kind: str, minimum: float, width: float | No
 def _interval(effects: Sequence[float], width: float | None = None) -> tuple[float, float]:
     mean, half = fmean(effects), half_interval(effects, CONFIDENCE, width) if len(effects) > 1 else 0.0
     return mean - half, mean + half
-
-
-def half_interval(values: Sequence[float], below: float, width: float | None = None) -> float:
-    """Half the width of an interval around the mean of two values or more.
-
-    Args:
-        below: how probable it is that the true mean lies below the upper end.
-        width: the same in standard errors; by default Student's t.
-    """
-    width = stdtrit(len(values) - 1, below) if width is None else width
-    return float(width * stdev(values) / math.sqrt(len(values)))
 
 
 def verdicts(results: Sequence[dict]) -> list[Verdict]:

@@ -87,6 +87,8 @@ def of(model, images: np.ndarray | None = None) -> dict[str, Any]:
     Raises:
         UnknownLayerError: it has a layer that the page cannot compute, or comes not near enough; says how.
     """
+    from lib.widgets import latents
+
     shape = model.image_shape
     fits = [
         one
@@ -109,27 +111,13 @@ def of(model, images: np.ndarray | None = None) -> dict[str, Any]:
     if difference.mean() > LIMIT:
         raise operations.UnknownLayerError(f"its images differ from Keras by {difference.mean():.1f} grey levels")
     measured = {"mean": float(difference.mean()), "largest": int(difference.max())}
-    return dict(zip(("operations", "weights", "floats"), told, strict=True)) | measured | _told(model, images)
+    each, unit = latents.told(model, None if images is None else images[: COMPARED * 10])
+    measured |= {"told": each.tolist(), "unit": unit}
+    return dict(zip(("operations", "weights", "floats"), told, strict=True)) | measured
 
 
 def _prior(count: int, latent_dim: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((count, latent_dim)).astype(np.float32)
-
-
-def _told(model, images: np.ndarray | None) -> dict[str, Any]:
-    """How much each latent tells: of test images, in nats, or else how much a picture changes with it."""
-    from lib.scores.drawing import decode
-
-    nats = None if images is None else model.kl_per_latent(images[: COMPARED * 10])
-    if nats is not None:
-        return {"told": np.asarray(nats).tolist(), "unit": "nats"}
-    base, changes = _prior(8, model.latent_dim, 2), []
-    for latent in range(model.latent_dim):
-        low, high = base.copy(), base.copy()
-        low[:, latent], high[:, latent] = -1, 1
-        pictures = decode(model, np.concatenate([low, high])).astype(float)
-        changes.append(float(np.abs(pictures[:8] - pictures[8:]).mean()))
-    return {"told": changes, "unit": "grey levels"}
 
 
 @lru_cache(maxsize=4)

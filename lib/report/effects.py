@@ -1,4 +1,4 @@
-"""What a setting does to a model's numbers: series of runs that differ only in it and in the seed, and sentences.
+"""What a setting does to a model's numbers: changes between its values, and sentences.
 
 Only computation, no markup. The runs are those of the study and of its evidence. An effect is the change from the
 first to the last value of a setting, or up to a turning point and on from there. Its interval is two-sided, 95 %, by
@@ -7,95 +7,18 @@ Student's t: over the seeds that both sides have, or by Welch's method if they h
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean, variance
 from typing import Any
 
 from scipy.special import stdtrit
 
-from lib import figures
-from lib.report import claims
 from lib.rounding import column, decimals, number
+from lib.series import NAMES, UPPER, Series, at, half_interval
 
-UPPER = (1 + claims.CONFIDENCE) / 2  # two-sided
 SMALL = 0.01  # a relative change below is called none
 TURN = 0.05  # of the range: a smaller way back is no turning point if there is one seed
-APART = {"seed", "notebook", "dataset", "output_dir"}  # that are not compared as settings
-NAMES = {"latent_dim": "latents"}
-
-
-# ---- series --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Series:
-    """A number of runs that differ only in one setting and the seed.
-
-    Attributes:
-        numbers: by the setting's value and the seed.
-        own: whether some run is of the study itself, not of its evidence.
-        shared: the settings that all runs have.
-    """
-
-    setting: str
-    numbers: dict[Any, dict[int, float]]
-    own: bool
-    shared: dict[str, Any]
-
-    @property
-    def seeds(self) -> int:
-        """How many seeds every value has at least."""
-        return min(map(len, self.numbers.values()))
-
-    @property
-    def rank(self) -> tuple:
-        """The most telling series: most seeds, then the study's own, then most values, then the longest training."""
-        return self.seeds, self.own, len(self.numbers), self.shared.get("epochs", 0)
-
-    @property
-    def spread(self) -> float | None:
-        """The standard deviation between seeds, the values taken together; None if each has one seed."""
-        groups = [[*each.values()] for each in self.numbers.values() if len(each) > 1]
-        freedom = sum(len(each) - 1 for each in groups)
-        return math.sqrt(sum((len(each) - 1) * variance(each) for each in groups) / freedom) if groups else None
-
-    @property
-    def told_seeds(self) -> str:
-        counts = sorted({len(each) for each in self.numbers.values()})
-        return f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seed{'s' * (counts[-1] > 1)}"
-
-    def line(self, name: str) -> figures.Line:
-        """What the figure draws of it."""
-        numbers = {value: [*each.values()] for value, each in self.numbers.items()}
-        halves = {v: claims.half_interval(each, UPPER) if len(each) > 1 else None for v, each in numbers.items()}
-        return figures.Line(name, self.own, numbers, halves)
-
-
-def series(results: Iterable[tuple[bool, dict]], setting: str, metric: str) -> list[Series]:
-    """All series of two values or more over a setting, the most telling first.
-
-    Args:
-        results: whether a run is of the study itself, and its result.json; of the same run twice the first counts.
-    """
-    found: dict[tuple, tuple[dict, dict, set]] = {}
-    for own, one in results:
-        value, settings = one["metrics"].get(metric), one["settings"]
-        if setting not in settings or not isinstance(value, int | float) or not math.isfinite(value):
-            continue
-        shared = {name: each for name, each in settings.items() if name not in {*APART, setting}}
-        shared["dataset"] = Path(one["dataset"]["name"]).name
-        key = (one["dataset"].get("sha256"), *sorted((name, repr(each)) for name, each in shared.items()))
-        _, numbers, owners = found.setdefault(key, (shared, {}, set()))
-        numbers.setdefault(settings[setting], {}).setdefault(settings.get("seed", 0), float(value))
-        owners.add(own)
-    made = [
-        Series(setting, {value: numbers[value] for value in figures.ordered(numbers)}, True in owners, shared)
-        for shared, numbers, owners in found.values()
-        if len(numbers) > 1
-    ]
-    return sorted(made, key=lambda one: one.rank, reverse=True)
 
 
 # ---- changes -------------------------------------------------------------------------------------
@@ -141,7 +64,7 @@ def change(one: Series, first: Any, last: Any) -> Change:
     half = None
     if paired:
         sizes = [(b - a) / (a if relative else 1) for a, b in zip(*sides, strict=True)]
-        size, half = fmean(sizes), claims.half_interval(sizes, UPPER)
+        size, half = fmean(sizes), half_interval(sizes, UPPER)
     else:
         scale = means[0] if relative else 1
         size = (means[1] - means[0]) / scale
@@ -183,12 +106,6 @@ def changes(one: Series) -> list[Change]:
 
 
 # ---- in words ------------------------------------------------------------------------------------
-
-
-def at(setting: str, value: Any) -> str:
-    """A setting's value in words: '2 latents', 'width 512', 'network conv'."""
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return f"{text} {NAMES.get(setting, setting)}" if setting in ("latent_dim", "epochs") else f"{setting} {text}"
 
 
 def over(setting: str, first: Any, last: Any) -> str:

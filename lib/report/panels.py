@@ -1,19 +1,17 @@
 """A panel for each notebook: which of its settings vary, and what they do to its own number and to image quality."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import fmean
 
 from lib import figures
 from lib.report import claims, effects
 from lib.report.records import Record, Records
 from lib.report.words import finished, listed, shown_settings, values_of
+from lib.series import APART, NAMES, Series, apart, at, marks, series
 
 MOST = 3  # settings of one panel
 DRAWN = 4  # lines of one chart
-SAME = 0.05  # how far a mark may differ between runs, relative to the largest
-MARKS = ("real", "blurred"), ("mean_image", "pixel_entropy")  # the latter where there are none of the former
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +24,7 @@ class Panel:
 
     records: Records
     group: list[Record]
-    series: dict[str, dict[str, list[effects.Series]]]
+    series: dict[str, dict[str, list[Series]]]
 
     @property
     def settings(self) -> list[str]:
@@ -45,20 +43,16 @@ class Panel:
         one = self.group[0]
         return f"{one.title} on {one.family}" if one.reencoded else self.title
 
-    def name(self, one: effects.Series, setting: str) -> str:
+    def name(self, one: Series, setting: str) -> str:
         """What sets a series apart from the others of its chart: '60 epochs'."""
-        others = [each for metric in self.series.values() for each in metric[setting]]
-        names = [name for name in one.shared if len({repr(each.shared.get(name)) for each in others}) > 1]
-        return ", ".join(effects.at(name, one.shared[name]) for name in names[:2])
+        return apart(one, [each for metric in self.series.values() for each in metric[setting]])
 
     def axis(self, setting: str) -> str:
         """The words below a chart: the setting, and those of the others that all of its series share."""
         shown = [each for metric in self.series.values() for each in metric[setting]]
         others = [name for name in self.settings if name != setting]
-        fixed = [
-            effects.at(name, shown[0].shared[name]) for name in others if len({s.shared.get(name) for s in shown}) == 1
-        ]
-        return effects.NAMES.get(setting, setting) + (f" ({', '.join(fixed)})" if fixed else "")
+        fixed = [at(name, shown[0].shared[name]) for name in others if len({s.shared.get(name) for s in shown}) == 1]
+        return NAMES.get(setting, setting) + (f" ({', '.join(fixed)})" if fixed else "")
 
     def figure(self) -> figures.Figure:
         rows = {
@@ -72,16 +66,7 @@ class Panel:
 
     def marks(self, metric: str) -> dict[str, float]:
         """What the same estimator gives for other images, where it is the same for all runs."""
-        for names in MARKS:
-            found = {name: values_of_mark(self.group, metric, name) for name in names}
-            same = {
-                name: each
-                for name, each in found.items()
-                if each and max(each) - min(each) <= SAME * max(map(abs, each))
-            }
-            if same:
-                return {name.replace("_", " "): fmean(each) for name, each in same.items()}
-        return {}
+        return marks([one.references.get(metric, {}) for one in self.group])
 
     def sentences(self) -> list[tuple[str, str]]:
         """For each setting its values, and what they do to the numbers."""
@@ -90,7 +75,7 @@ class Panel:
             for name in self.settings
         ]
 
-    def _sentence(self, setting: str, telling: list[tuple[str, effects.Series]]) -> tuple[str, str]:
+    def _sentence(self, setting: str, telling: list[tuple[str, Series]]) -> tuple[str, str]:
         found = [effects.changes(one) for _, one in telling]
         runs = [", ".join(filter(None, (self.name(one, setting), one.told_seeds))) for _, one in telling]
         runs = [each + ", no interval" * (of[0].half is None) for each, of in zip(runs, found, strict=True)]
@@ -110,10 +95,6 @@ class Panel:
         return effects.change(found[0], values[0], values[-1])
 
 
-def values_of_mark(group: Iterable[Record], metric: str, name: str) -> list[float]:
-    return [one.references[metric][name] for one in group if name in one.references.get(metric, {})]
-
-
 def panels(records: Records) -> list[Panel]:
     """A panel for each notebook with finished runs."""
     own = {id(one.result) for one in records.done}
@@ -127,7 +108,7 @@ def panels(records: Records) -> list[Panel]:
     return made
 
 
-def _series(group: list[Record], results: Sequence[tuple[bool, dict]]) -> dict[str, dict[str, list[effects.Series]]]:
+def _series(group: list[Record], results: Sequence[tuple[bool, dict]]) -> dict[str, dict[str, list[Series]]]:
     """The series of the model's own number and of image quality over the settings that vary within the study."""
     quality = next((name for name in claims.QUALITY if values_of(group, name)), "")
     metrics = dict.fromkeys(name for name in (group[0].description.headline, quality) if values_of(group, name))
@@ -136,9 +117,9 @@ def _series(group: list[Record], results: Sequence[tuple[bool, dict]]) -> dict[s
     varied = [
         name
         for name in names
-        if name not in effects.APART and len({repr(getattr(one.settings, name, None)) for one in group}) > 1
+        if name not in APART and len({repr(getattr(one.settings, name, None)) for one in group}) > 1
     ]
-    found = {metric: {name: effects.series(results, name, metric) for name in varied} for metric in metrics}
+    found = {metric: {name: series(results, name, metric) for name in varied} for metric in metrics}
     found = {metric: each for metric, each in found.items() if any(each.values())}
     # a setting counts if a series of the study itself varies it, and every number has one
     kept = [
@@ -186,4 +167,4 @@ def _more(setting: str, found: Sequence[tuple[Panel, effects.Change]]) -> str:
     if not all(effects.counted(value) for pair in ends for value in pair):
         return " or ".join(effects.over(setting, *pair) for pair in ends)
     more = setting in ("latent_dim", "width", "epochs")
-    return f"{'More' if more else 'Larger'} {effects.NAMES.get(setting, setting)}"
+    return f"{'More' if more else 'Larger'} {NAMES.get(setting, setting)}"

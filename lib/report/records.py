@@ -18,21 +18,11 @@ from lib import finished, models, runs
 from lib.notebooks import NOTEBOOKS, ROOT
 from lib.report import claims, decoders
 from lib.runs import states
+from lib.series import SCORECARD
 from lib.settings import parameters
 from lib.study import plan
 
 FAMILIES = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
-SCORECARD = {  # the numbers that all models share, label and unit, in the order of the tables
-    "frechet": "Fréchet distance",
-    "frechet_pixels": "Fréchet, pixels",
-    "sharpness": "sharpness (real = 1)",
-    "precision": "precision (share)",
-    "recall": "recall (share)",
-    "ndb": "NDB (bins)",
-    "ndb_js": "NDB/JS (nats)",
-    "class_kl": "class KL (nats)",
-    "confidence": "confidence (mean)",
-}
 
 
 # ---- one run -------------------------------------------------------------------------------------

@@ -1,11 +1,12 @@
-"""What moves in JupyterLab: pictures, sliders and the plane of two latents, all with a name that is read out.
+"""What moves in JupyterLab: pictures, sliders and the like, all with a name that is read out.
 
-ipywidgets' own sliders and images cannot carry such a name, hence these three small widgets, which send as little as
-those do: a PNG, or the numbers that were chosen.
+ipywidgets' own sliders and images cannot carry such a name, hence these small widgets, which send as little as those
+do: a PNG, or the numbers that were chosen.
 """
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import anywidget
@@ -18,7 +19,16 @@ from lib import figures
 
 SIDE = 160  # of a decoded image on the screen, in pixels, at least
 REACH = 3.0  # standard deviations of the prior that a slider spans to either side
+ROW = {"align_items": "flex-start", "flex_flow": "row wrap", "grid_gap": "8px"}
 TICKS = 11  # images in a row of the plane
+THUMBNAILS = """
+.latent-report-thumbnails { border: 0; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: 6px }
+.latent-report-thumbnails legend { float: left; min-width: 3em; color: var(--jp-ui-font-color1, inherit) }
+.latent-report-thumbnails input { position: absolute; opacity: 0 }
+.latent-report-thumbnails img { display: block; width: 44px; image-rendering: pixelated; cursor: pointer }
+.latent-report-thumbnails :checked + img { outline: 3px solid #d55e00 }
+.latent-report-thumbnails :focus-visible + img { outline-width: 5px }
+"""
 
 
 def interactive() -> bool:
@@ -48,11 +58,21 @@ class Picture(anywidget.AnyWidget):
             self.width, self.kind = width or figure.size[0], figure.kind
 
 
+def drawn(figure: figures.Figure, width: int) -> Picture:
+    """A figure's picture, `width` CSS pixels wide."""
+    picture = Picture()
+    picture.draw(figure, width)
+    return picture
+
+
 class Sliders(anywidget.AnyWidget):
-    """Numbers [N] between `low` and `high`, each with a slider and a name."""
+    """Numbers [N], each with a slider from `low` to `high` and a name; `value` may lie beyond."""
 
     _esm = Path(__file__).with_name("sliders.js")
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    notes = traitlets.List(traitlets.Unicode()).tag(sync=True)  # [N] small words behind each, or none
+    normal = traitlets.Bool(False).tag(sync=True)  # whether they are of a standard normal: quantiles are shown
+    by = traitlets.Unicode("value").tag(sync=True)  # or "quantile": from 0.1 % to 99.9 %
     value = traitlets.List(traitlets.Float()).tag(sync=True)
     low = traitlets.Float(-REACH).tag(sync=True)
     high = traitlets.Float(REACH).tag(sync=True)
@@ -67,6 +87,47 @@ class Plane(anywidget.AnyWidget):
     value = traitlets.List([0.0, 0.0]).tag(sync=True)
     reach = traitlets.Float(REACH).tag(sync=True)
     side = traitlets.Int(TICKS).tag(sync=True)
+
+
+class Thumbnails(anywidget.AnyWidget):
+    """Images in a row, of which the one with the index `value` is chosen.
+
+    Args:
+        images: by their names, uint8 [H, W, C].
+        label: of the row.
+    """
+
+    _esm = Path(__file__).with_name("thumbnails.js")
+    _css = THUMBNAILS
+    pictures = traitlets.List(traitlets.Bytes()).tag(sync=True)
+    names = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    label = traitlets.Unicode().tag(sync=True)
+    value = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, images: dict[str, np.ndarray], label: str, value: int):
+        super().__init__(pictures=[png(one, 0) for one in images.values()], names=[*images], label=label, value=value)
+
+
+class Pad(anywidget.AnyWidget):
+    """A black square to draw on in white; `value` is the drawing as a PNG, empty before the first stroke."""
+
+    _esm = Path(__file__).with_name("pad.js")
+    value = traitlets.CBytes().tag(sync=True)  # the browser sends a memoryview
+
+
+class Saver(anywidget.AnyWidget):
+    """A button for each of some files, made when it is pressed and offered by the browser as a download.
+
+    Args:
+        files: functions that give their content, by name.
+    """
+
+    _esm = Path(__file__).with_name("saver.js")
+    names = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
+    def __init__(self, files: dict[str, Callable[[], bytes]]):
+        super().__init__(names=[*files])
+        self.on_msg(lambda _, name, __: self.send({"name": name}, buffers=[files[name]()]))
 
 
 def png(image: np.ndarray, side: int = SIDE) -> bytes:
@@ -86,7 +147,7 @@ def tiled(images, columns: int) -> np.ndarray:
 
 def row(*parts):
     """Widgets side by side at their own heights: the default stretches pictures."""
-    return ipywidgets.HBox(parts, layout={"align_items": "flex-start", "flex_flow": "row wrap", "grid_gap": "8px"})
+    return ipywidgets.HBox(parts, layout=ROW)
 
 
 def column(*parts):
@@ -97,6 +158,16 @@ def column(*parts):
 def box(value: int, name: str, most: int = 10**6):
     """A box for a whole number, for example a seed."""
     return ipywidgets.BoundedIntText(value, min=0, max=most, description=name)
+
+
+def places():
+    """The choice between places by value and places by quantile of the prior."""
+    return ipywidgets.Dropdown(options=["value", "quantile"], description="places by")
+
+
+def button(name: str):
+    """A button as wide as its name."""
+    return ipywidgets.Button(description=name, layout={"width": "auto"})
 
 
 def choice(name: str, kind: type = ipywidgets.Dropdown, **options):

@@ -15,13 +15,14 @@ export default {
     box.append(image, ring);
     el.append(box);
     const source = () => { image.src = URL.createObjectURL(new Blob([model.get("picture")], { type: "image/png" })); };
+    const inside = (value) => Math.max(-reach, Math.min(reach, value));
     const place = () => {
-      const [x, y] = model.get("value").map((value) => edge + (1 - 2 * edge) * (value + reach) / (2 * reach));
+      const [x, y] = model.get("value").map(inside).map((value) => edge + (1 - 2 * edge) * (value + reach) / (2 * reach));
       ring.style.left = `${100 * x}%`;
       ring.style.top = `${100 * (1 - y)}%`;
     };
     const move = (z) => {
-      model.set("value", z.map((value) => Math.round(20 * Math.max(-reach, Math.min(reach, value))) / 20));
+      model.set("value", z.map((value) => Math.round(20 * inside(value)) / 20));
       model.save_changes();
     };
     const follow = (event) => {

@@ -13,23 +13,23 @@ from IPython.display import Markdown, display
 from lib import data, figures, finished, rounding, runs
 from lib.errors import in_one_line
 from lib.finished import Finished
-from lib.scores.drawing import decode
-from lib.widgets import controls, moves, tables
+from lib.widgets import controls, effects, moves, own, tables
 
 FROM_NOTEBOOKS = "notebooks"  # the folder of reports/ for runs that somebody made from a notebook
 SHARED = ("frechet", "precision", "recall", "sharpness")  # numbers that all models have
 GALLERY = 36  # images of a run in a comparison
 NO_NETWORKS = (
-    "**Numbers and images only here:** the networks of *{0}* are not in this copy. "
-    "`latent-report run {0}` trains them; the tables and galleries above do not need them."
+    "**No networks here:** those of *{0}* are not in this copy. "
+    "`latent-report run {0}` trains them; the tables and charts above do not need them."
 )
 
 
 def _described(study: str) -> str:
-    """A study among those to choose from: how many runs it has, and whether they can be decoded here."""
-    folders = finished.folders(study, images=True)
+    """A study among those to choose from: how many runs it has, and what of them is here."""
+    folders = finished.folders(study)
     words = f"{len(folders)} run{'s' * (len(folders) > 1)}" + " made from notebooks" * (study == FROM_NOTEBOOKS)
-    return f"{study} ({words}{'' if any(map(finished.has_networks, folders)) else ', numbers and images only'})"
+    has = "and images " * any((folder / "samples.npz").exists() for folder in folders)
+    return f"{study} ({words}{'' if any(map(finished.has_networks, folders)) else f', numbers {has}only'})"
 
 
 def apart(names: list[str]) -> list[str]:
@@ -37,13 +37,6 @@ def apart(names: list[str]) -> list[str]:
     parts = [name.split("-") for name in names]
     common = set.intersection(*map(set, parts)) if len(names) > 1 else set()
     return [" ".join(part for part in each if part not in common) for each in parts]
-
-
-def closest(image: np.ndarray, among: np.ndarray, count: int = 5) -> np.ndarray:
-    """The indices of the `count` images of uint8 [M, H, W, C] that are nearest to uint8 [H, W, C] in pixels, L2."""
-    parts = np.array_split(among, 1 + len(among) // 5000)
-    far = [np.square(part.astype(np.float32) - image).reshape(len(part), -1).sum(axis=1) for part in parts]
-    return np.argsort(np.concatenate(far), kind="stable")[:count]
 
 
 _dataset = lru_cache(maxsize=2)(data.load)
@@ -61,11 +54,12 @@ class Shelf:
 
     def __init__(self, study: str = "small"):
         self._sections: dict[str, Callable] = {}  # how each one in JupyterLab is drawn anew
+        self._chosen = own.Chosen()
         self.open(study)
 
     def open(self, study: str) -> None:
         """Turns to another study; what is shown of this one in JupyterLab is drawn anew."""
-        self.runs = finished.of(study, images=True)
+        self.runs = finished.of(study)
         self.study = study
         for renew in self._sections.values():
             renew()
@@ -99,7 +93,7 @@ class Shelf:
         """The study's runs with a few of their numbers; in JupyterLab, studies to choose from above."""
         if not controls.interactive():
             return Markdown(self._table())
-        options = [(_described(name), name) for name in dict.fromkeys([*finished.studies(images=True), self.study])]
+        options = [(_described(name), name) for name in dict.fromkeys([*finished.studies(), self.study])]
         pick, box = controls.choice("study", options=options, value=self.study), controls.column()
         self._sections["table"] = lambda: controls.fill(box, controls.words(self._table()))
         self._sections["table"]()
@@ -120,7 +114,7 @@ class Shelf:
         if not controls.interactive():
             group = [self.runs[name] for name in self._alike(count)]
             for run in group:
-                display(figures.gallery(_samples(run, 12), 12, run.name), _curve(run, group))
+                display(*_figures(run, group, 12, 12, run.name))
             return Markdown(_scores(group))
         pick = controls.choice("runs", ipywidgets.SelectMultiple, rows=6)
 
@@ -129,6 +123,18 @@ class Shelf:
 
         return self._section("compare", pick, lambda: (list(self.runs), self._alike(count)), drawn)
 
+    def effects(self):
+        """A number over a setting, with seeds; in batch, the first of both."""
+        if not controls.interactive():
+            return effects.effects(self.runs.values(), next(iter(effects.labels(self.runs.values()))))
+        pick, over = controls.choice("number"), ["latent_dim"]  # kept while the number changes
+
+        def choices():
+            names = {name: words for words, name in effects.labels(self.runs.values()).items()}
+            return names.items(), _kept(pick.value, names.values())
+
+        return self._section("effects", pick, choices, lambda name: [effects.effects(self.runs.values(), name, over)])
+
     def _alike(self, count: int) -> list[str]:
         """The first runs on the first run's dataset: only their numbers can be compared."""
         dataset = next(iter(self.runs.values())).dataset
@@ -136,17 +142,17 @@ class Shelf:
 
     # ---- one run
 
-    def _of_one(self, section: str, draw: Callable, batch: Callable):
-        """A section about one run: `draw(run)` makes its widgets, `batch(run)` its figure where nobody chooses."""
+    def _of_one(self, section: str, draw: Callable):
+        """A section about one run: `draw(run)` makes its widgets, or its figure where nobody chooses."""
         if not controls.interactive():
             names = self._decodable()
-            return batch(self.runs[names[0]]) if names else Markdown(NO_NETWORKS.format(self.study))
+            return draw(self.runs[names[0]]) if names else Markdown(NO_NETWORKS.format(self.study))
         pick = controls.choice("run")
 
         def choices():
             names = self._decodable()
             pick.layout.display = None if names else "none"
-            return names, pick.value if pick.value in names else next(iter(names), None)
+            return names, _kept(pick.value, names)
 
         def drawn(name):
             try:
@@ -161,53 +167,55 @@ class Shelf:
 
     def move(self):
         """Sliders over one run's latents; in batch, a walk between two of them."""
-        return self._of_one("move", lambda run: moves.move(run.model), lambda run: moves.explore(run.model))
+        return self._of_one("move", lambda run: moves.move(run.model, _originals(run)))
+
+    def traverse(self):
+        """One latent after the other moved alone, those that tell most first."""
+        return self._of_one("traverse", lambda run: moves.traverse(run.model, _originals(run)))
 
     def walk(self):
-        """From one image to another for a model that encodes images, from one seed's latent to another's for others."""
+        """From one image to another for a model that encodes images, from one sample to another for others."""
+        return self._of_one("walk", lambda run: moves.walk_between(run.model, _originals(run)))
+
+    def own(self):
+        """An image of the user's own: its latent vector, its reconstruction, its neighbours; in batch, of real images
+        that the run kept."""
 
         def draw(run):
-            images = run.images.get("originals")
-            return moves.walk_by_seed(run.model) if images is None else moves.walk_between_images(run.model, images)
+            examples = run.images.get("originals", run.images["nearest"])
+            return own.own(run.model, lambda: _training(run), examples, self._chosen)
 
-        return self._of_one("walk", draw, lambda run: figures.interpolation(moves.walk(run.model, 2, 3)))
+        return self._of_one("own", draw)
 
     def nearest(self):
         """A sample by seed, and the training images that are nearest to it."""
-
-        def draw(run):
-            seed, sample, near = controls.box(0, "seed"), controls.Picture(), controls.Picture()
-
-            def redraw(_=None):
-                image, images = _nearest(run, seed.value)
-                sample.show(image, f"The sample of seed {seed.value}")
-                near.show(controls.tiled(images, len(images)), f"The {len(images)} training images nearest to it")
-
-            controls.redraw_on([seed], redraw)
-            return controls.column(seed, sample, near)
-
-        def batch(run):
-            image, images = _nearest(run, 0)
-            return figures.reconstructions(np.stack([image] * len(images)), images, ("generated", "nearest"))
-
-        return self._of_one("nearest", draw, batch)
+        return self._of_one("nearest", lambda run: own.nearest(run.model, _training(run)))
 
 
-def _nearest(run: Finished, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A run's sample of a seed, and the training images nearest to it."""
-    among = _dataset(run.settings.dataset, run.settings.validation).x_train
-    image = decode(run.model, moves.seeded(run.model, seed))[0]
-    return image, among[closest(image, among)]
+def _kept(value, options):
+    """What was chosen, if it is still among the options, or else the first of these."""
+    return value if value in options else next(iter(options), None)
 
 
-def _samples(run: Finished, count: int) -> np.ndarray:
-    return run.samples[:count]
+def _training(run: Finished) -> np.ndarray:
+    return _dataset(run.settings.dataset, run.settings.validation).x_train
 
 
-def _curve(run: Finished, group: list[Finished]) -> figures.Figure:
-    """A run's curve, on one scale with those of the group that show the same."""
-    like = [runs.read_history(one.folder) for one in group if one.description.curve == run.description.curve]
-    return figures.training(runs.read_history(run.folder), run.description, like)
+def _originals(run: Finished) -> np.ndarray | None:
+    """Test images that the run kept, if its model encodes images."""
+    return run.images.get("originals")
+
+
+def _figures(run: Finished, group: list[Finished], count: int, columns: int, title: str = "") -> list[figures.Figure]:
+    """A run's gallery, and its curve on one scale with those of the group that show the same; what is here of them."""
+    shown = []
+    if (run.folder / "samples.npz").exists():
+        shown.append(figures.gallery(run.samples[:count], columns, title))
+    alike = [one.folder for one in group if one.description.curve == run.description.curve]
+    if (run.folder / "history.csv").exists():
+        like = [runs.read_history(folder) for folder in alike if (folder / "history.csv").exists()]
+        shown.append(figures.training(runs.read_history(run.folder), run.description, like))
+    return shown
 
 
 def _scores(group: list[Finished]) -> str:
@@ -226,8 +234,7 @@ def _side_by_side(chosen: list[Finished]) -> list:
 
 def _panel(run: Finished, group: list[Finished]):
     """A run's gallery and its curve."""
-    gallery, curve, images = controls.Picture(), controls.Picture(), _samples(run, GALLERY)
-    gallery.draw(figures.gallery(images, 6), 300)
-    gallery.alt = f"{len(images)} samples of {run.name}"
-    curve.draw(_curve(run, group), 400)
-    return controls.column(ipywidgets.Label(run.name), gallery, curve)
+    pictures = [controls.drawn(one, 400 if one.kind else 300) for one in _figures(run, group, GALLERY, 6)]
+    for one in pictures:
+        one.alt = one.alt if one.kind else f"{GALLERY} samples of {run.name}"
+    return controls.column(ipywidgets.Label(run.name), *pictures)

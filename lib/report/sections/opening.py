@@ -4,11 +4,12 @@ import shlex
 from collections.abc import Sequence
 
 from lib import runs
-from lib.report import effects, html, panels
+from lib.report import html, panels
 from lib.report.pieces import TEMPLATE, drawing, parts, piece, referred, tiles
 from lib.report.records import Record, Records
 from lib.report.words import by_setting, headlines, listed, slug, values_of
 from lib.rounding import spread
+from lib.series import at
 from lib.study import plan
 
 ASKED = {"latent_dim": "latent dimension"}
@@ -86,7 +87,7 @@ def _strip(panel: panels.Panel) -> list[dict]:
         alike = {**own.shared, setting: value}
         run = next((one for one in panel.group if _has(one, alike)), None)
         if run:
-            label = effects.at(setting, value)
+            label = at(setting, value)
             alt = f"{SAMPLES} images by the {panel.title}, {label}"
             shown.append({"label": label, "picture": tiles(run.samples["samples"][:SAMPLES], 3, alt)})
     return shown
