@@ -30,6 +30,16 @@ def test_batch_gets_a_figure_and_no_widget(settings):
     assert isinstance(widgets.explore(model), figures.Figure)
 
 
+def test_somebody_watches_in_jupyterlab_and_in_vs_code(monkeypatch):
+    monkeypatch.setattr(controls, "get_ipython", lambda: SimpleNamespace(user_ns={}))
+    assert not controls.interactive()
+    monkeypatch.setenv("JPY_SESSION_NAME", "vae_mnist.ipynb")
+    assert controls.interactive()
+    monkeypatch.delenv("JPY_SESSION_NAME")
+    monkeypatch.setattr(controls, "get_ipython", lambda: SimpleNamespace(user_ns={"__vsc_ipynb_file__": "/a.ipynb"}))
+    assert controls.interactive()
+
+
 def pictures(widget):
     """What each picture inside a widget shows."""
     return [picture.value for picture in children(widget, controls.Picture)]

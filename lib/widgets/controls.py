@@ -13,6 +13,7 @@ import anywidget
 import ipywidgets
 import numpy as np
 import traitlets
+from IPython import get_ipython
 from PIL import Image
 
 from lib import figures
@@ -32,8 +33,10 @@ THUMBNAILS = """
 
 
 def interactive() -> bool:
-    """Whether somebody sits in front of the notebook: JupyterLab sets this variable, papermill does not."""
-    return "JPY_SESSION_NAME" in os.environ
+    """Whether somebody sits in front of the notebook: JupyterLab sets this variable, VS Code defines this name in the
+    notebook, papermill does neither."""
+    shell = get_ipython()
+    return "JPY_SESSION_NAME" in os.environ or (shell is not None and "__vsc_ipynb_file__" in shell.user_ns)
 
 
 class Picture(anywidget.AnyWidget):
