@@ -223,6 +223,7 @@ def _execute(study, todo, trained, options, head: str) -> int:
     """
     from lib import data
     from lib.data.cache import scores_folder
+    from lib.report import execution
     from lib.study import cluster, engine, kernel
 
     if not todo:
@@ -235,7 +236,9 @@ def _execute(study, todo, trained, options, head: str) -> int:
             data.verify(dataset)  # so is a damaged file
     limits = engine.Limits(options.time_limit, options.memory_limit, options.retries)
     here = engine.workers_and_threads(len(todo), options.workers)
-    with cluster.connected(options.scheduler, study) if options.scheduler else engine.local(*here) as crew:
+    alone = not (options.no_report or options.only)
+    crew_here = cluster.connected(options.scheduler, study) if options.scheduler else engine.local(*here)
+    with crew_here as crew, execution.self_testing(alone):
         costs = engine.costs(todo, crew.threads, trained)
         print(head + engine.expected(costs, crew.workers, crew.threads), flush=True)
         failed = engine.run_all(todo, crew, limits, fail_fast=options.fail_fast, trained=trained, fresh=options.force)

@@ -33,6 +33,16 @@ def scores_folder() -> Path:
     return home
 
 
+def _name(what: str, key: dict) -> str:
+    return f"{what[:60]}-{hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]}"
+
+
+def found(what: str, key: dict) -> Path | None:
+    """The folder that `cached` gives, if it has been made."""
+    places = [home / _name(what, key) for home in (KEPT, data_folder() / "scores")]
+    return next((place for place in places if place.is_dir()), None)
+
+
 def cached(what: str, key: dict, make: Callable[[Path], None]) -> Path:
     """A folder that is made once and kept: the one of this key, from the repository or the user's cache, or a new one.
 
@@ -43,14 +53,9 @@ def cached(what: str, key: dict, make: Callable[[Path], None]) -> Path:
         key: what its content depends on, in JSON's types.
         make: fills the empty folder that it is given.
     """
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    name = f"{what[:60]}-{digest}"
-    if (KEPT / name).is_dir():
-        return KEPT / name
-    folder = data_folder() / "scores" / name
-    if folder.is_dir():
-        return folder
-    home = scores_folder()
+    if made := found(what, key):
+        return made
+    folder = (home := scores_folder()) / _name(what, key)
     try:
         with FileLock(home / f".{folder.name}.lock"):
             if not folder.is_dir():

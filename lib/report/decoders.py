@@ -28,18 +28,28 @@ from lib.runs.ownership import DECODER
 LIMIT, WANTED = 0.5, 0.3  # grey levels from Keras on average: at most, and about as many as there should be
 FITTED, COMPARED = 1000, 100  # samples of the prior for which weights are rounded, and which measure the difference
 REAL = 20  # test images kept
+FEW = 5  # runs for which no further process is started: each imports TensorFlow
 
 
 def complete(folders: Iterable[Path]) -> None:
-    """Has networks told for the page, in another process; failures are said and leave gaps."""
+    """Has networks told for the page, in other processes; failures are said and leave gaps."""
     wanted = [str(folder) for folder in folders if missing(folder)]
     if not wanted:
         return
     print(f"preparing the decoders of {len(wanted)} runs for the page", flush=True)
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run([sys.executable, "-m", __name__, *wanted], cwd=ROOT, env=environment, check=False)
-    if done.returncode:
-        print(f"decoders are missing: their process ended with status {done.returncode}", file=sys.stderr)
+    count = min(os.cpu_count() or 1, -(-len(wanted) // FEW))
+    options = {"cwd": ROOT, "env": os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}}
+    started = [subprocess.Popen([sys.executable, "-m", __name__, *wanted[i::count]], **options) for i in range(count)]
+    try:
+        for process in started:
+            process.wait()
+    except BaseException:
+        for process in started:
+            process.kill()
+        raise
+    for process in started:
+        if process.returncode:
+            print(f"decoders are missing: their process ended with status {process.returncode}", file=sys.stderr)
 
 
 def missing(folder: Path) -> bool:

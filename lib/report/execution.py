@@ -1,8 +1,10 @@
 """The report's notebooks, executed by papermill: report.ipynb for a study, and the self-test of the estimators."""
 
 import logging
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,9 @@ import psutil
 
 from lib.data import cache
 from lib.errors import UserError
-from lib.notebooks import NOTEBOOK_DIR
+from lib.notebooks import NOTEBOOK_DIR, ROOT
 from lib.runs import keys
-from lib.study import kernel, plan
+from lib.study import job, kernel, plan
 
 
 def report(study: plan.Study, apart: bool = False) -> nbformat.NotebookNode:
@@ -53,14 +55,36 @@ def _executed(name: str, output: Path | None, parameters: dict[str, Any]) -> nbf
 
 def self_test() -> nbformat.NotebookNode:
     """estimators.ipynb, executed once for each state of what it tests."""
-    key = {
-        "notebook": keys.notebook_digest("estimators"),
-        "sources": keys.every_source(),
-        "versions": keys.versions(),
-    }
 
     def make(aside: Path) -> None:
         print("executing notebooks/estimators.ipynb, the self-test of the estimators: a minute, only once", flush=True)
         _executed("estimators", aside / "notebook.ipynb", {})
 
-    return nbformat.read(cache.cached("estimators", key, make) / "notebook.ipynb", as_version=4)
+    return nbformat.read(cache.cached("estimators", _tested(), make) / "notebook.ipynb", as_version=4)
+
+
+def _tested() -> dict[str, Any]:
+    """What the self-test depends on."""
+    sources = keys.every_source()
+    return {"notebook": keys.notebook_digest("estimators"), "sources": sources, "versions": keys.versions()}
+
+
+@contextmanager
+def self_testing(wanted: bool):
+    """Executes the self-test while the block lasts, with what it leaves of the processors: the report then has it.
+
+    One that is not done by then goes on, and whoever builds the report waits for it; an error in the block ends it.
+    """
+    if not wanted or cache.found("estimators", _tested()):
+        yield
+        return
+    words = [sys.executable, "-c", f"from {__name__} import self_test; self_test()"]
+    quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)  # the report says what fails
+    process = subprocess.Popen(words, cwd=ROOT, start_new_session=True, **quiet)
+    with suppress(psutil.Error):
+        psutil.Process(process.pid).nice(19)
+    try:
+        yield
+    except BaseException:
+        job.end_tree(process.pid)
+        raise
