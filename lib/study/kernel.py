@@ -1,16 +1,24 @@
 """One notebook executed by papermill in a kernel of its own, with what papermill's defaults get wrong put right."""
 
+import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
-from contextlib import contextmanager
+import traceback
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from lib.errors import UserError
+from lib.notebooks import ROOT
 
 KERNEL = "python3"
+NEEDED = ("ipykernel.kernelapp", "ipywidgets", "matplotlib.pyplot", "papermill", "scipy.stats", "sklearn.decomposition")
 LONGEST = 103  # bytes of a socket's path that all systems allow
 
 
@@ -34,11 +42,12 @@ def check() -> None:
         raise UserError(f"{where}: remove that folder, or {again}")
 
 
-def execute(source: Path, output: Path | None, parameters: dict[str, Any]):
+def execute(source: Path, output: Path | None, parameters: dict[str, Any], ahead: "Ahead | None" = None):
     """Executes a notebook in this environment's Python kernel and returns it.
 
     Args:
         output: where papermill keeps the notebook while it is executed, in place; None for nowhere.
+        ahead: the kernel's process; None starts one.
 
     Raises:
         papermill.PapermillExecutionError: a cell raised.
@@ -70,6 +79,7 @@ def execute(source: Path, output: Path | None, parameters: dict[str, Any]):
             iopub_timeout=120,  # 4 s are not enough on a loaded machine
             shutdown_kernel="immediate",  # the graceful way interrupts an idle kernel, which says so on stderr
             config=config,
+            **({"kernel_manager_class": _manager(ahead)} if ahead else {}),
         )
 
 
@@ -104,3 +114,94 @@ def _sockets(scratch: str):
 
 def _fits(folder: str) -> bool:
     return len(os.fsencode(f"{folder}/k-5")) <= LONGEST
+
+
+# ---- a kernel that is forked ---------------------------------------------------------------------
+
+
+def import_all(tensorflow: bool) -> None:
+    """Imports what a run's process and its kernel need, so that forks have it.
+
+    No operation of TensorFlow may be run: forks would lack its threads.
+    """
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as kernels do: read at import
+    sys.modules.setdefault("rfc3987_syntax", None)
+    for name in NEEDED:
+        import_module(name)
+    if tensorflow:
+        from lib.backend import keras
+
+        keras.config.floatx()  # a first use
+
+
+class Ahead(psutil.Process):
+    """A kernel's process, forked while this one has no threads, which waits until it is told what to be.
+
+    It has what jupyter_client needs of a `subprocess.Popen`.
+    """
+
+    stdin = stdout = stderr = None
+
+    def __init__(self):
+        told, self._tell = os.pipe()
+        if not (pid := os.fork()):
+            os.close(self._tell)
+            try:
+                _serve(told)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(1)
+        os.close(told)
+        super().__init__(pid)
+
+    def start(self, command: list[str], env: dict[str, str], **_) -> None:
+        env["JPY_PARENT_PID"] = str(os.getpid())
+        with open(self._tell, "w") as pipe:
+            json.dump([command, os.getcwd(), env, f"/proc/{os.getpid()}/fd/2"], pipe)
+
+    def poll(self) -> int | None:
+        with suppress(psutil.TimeoutExpired):
+            return self.wait(0)
+
+    def send_signal(self, number: int) -> None:
+        with suppress(psutil.NoSuchProcess):
+            super().send_signal(number)
+
+
+def _manager(ahead: Ahead) -> type:
+    from jupyter_client.manager import AsyncKernelManager
+
+    class Manager(AsyncKernelManager):
+        async def _async_launch_kernel(self, kernel_cmd: list[str], **options) -> None:
+            if "ipykernel_launcher" not in kernel_cmd:  # another kernel that is called python3
+                return await super()._async_launch_kernel(kernel_cmd, **options)
+            ahead.start(kernel_cmd, **options)
+            self.provisioner.process, self.provisioner.pid, self.provisioner.pgid = ahead, ahead.pid, ahead.pid
+
+    return Manager
+
+
+def _serve(told: int) -> None:
+    """Makes a forked process what `python -m ipykernel_launcher` would be."""
+    os.setsid()
+    with open(told) as pipe:
+        words = pipe.read()
+    if not words:  # whoever would tell has ended
+        return
+    command, folder, environment, errors = json.loads(words)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(os.open(errors, os.O_WRONLY | os.O_APPEND), 2)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # locks, and the ways to whoever started this
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None
+    for name in [name for name in sys.modules if name.partition(".")[0] == "lib"]:
+        del sys.modules[name]  # the notebook imports it, as it is now
+    if sys.path[0] == str(ROOT):
+        del sys.path[0]  # where this process was started
+    sys.argv = command[command.index("ipykernel_launcher") :]
+    sys.modules["numpy"].random.seed()  # Python's own is seeded anew in every fork
+    sys.modules["ipykernel.kernelapp"].IPKernelApp.launch_instance(sys.argv[1:], parent_handle=os.getppid())
