@@ -24,7 +24,7 @@ def order(tmp_path, npz, study):
     (tmp_path / "tiny.npz").unlink()
     yield job.Order("execute", run, 1, 300.0, 0)
     while job._IDLE:
-        job._end(job._IDLE.pop().process)
+        job._end(job._IDLE.pop()[0])
 
 
 def watched(order, at_work=lambda processes: None):
@@ -90,7 +90,8 @@ def test_an_idle_worker_ends_with_its_starter(order):
 from pathlib import Path
 from lib.settings import check
 from lib.study import job, plan
-run = plan.PlannedRun({order.run.name!r}, Path({str(order.run.folder)!r}), check({order.run.settings.model_dump()!r}, "x"))
+settings = check({order.run.settings.model_dump()!r}, "x")
+run = plan.PlannedRun({order.run.name!r}, Path({str(order.run.folder)!r}), settings)
 print(job.watch(job.Order("execute", run, 1, 300.0, 0), lambda: True).kind, flush=True)
 input()"""
     pipes = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
@@ -130,7 +131,8 @@ import nbformat
 from lib.study import kernel
 source, kept = sys.argv[1:]
 holds = open(kept, "a")
-kernel.import_all(tensorflow=False)
+for name in kernel.NEEDED:
+    __import__(name)
 variable = ("TMPDIR", "JPY_PARENT_PID", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK", "SHLVL")
 forked = [kernel.Ahead(), kernel.Ahead()]
 def work():
@@ -146,8 +148,8 @@ thread.join()
 def test_a_forked_kernel_is_as_fresh_as_one_that_is_started(tmp_path):
     import nbformat
 
-    cells = [nbformat.v4.new_code_cell("VARIABLE = KEPT = None", metadata={"tags": ["parameters"]})]
-    notebook = nbformat.v4.new_notebook(cells=[*cells, nbformat.v4.new_code_cell(CELL)])
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, source := tmp_path / "tiny.ipynb")
     words = [sys.executable, "-c", CODE, source, tmp_path / "held"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300)

@@ -34,8 +34,8 @@ THREADS = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 LOOK_SECONDS = 0.3  # between two looks at a run
 FAILED, BUSY = 3, 4  # statuses of the process: the run failed by itself, or another process is at work on it
 IDLE_SECONDS = 10.0  # after which a worker without an order ends
-FORKS = sys.platform == "linux"
-GPUS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # where one is, TensorFlow cannot be forked
+GPUS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+FORKS = sys.platform == "linux" and not any(map(os.path.exists, GPUS))
 
 
 class Order(NamedTuple):
@@ -73,15 +73,15 @@ def watch(order: Order, wanted: Callable[[], bool]) -> Outcome:
         return Outcome("busy", owner)
     if not order.fresh and states.at_rest(run.folder, run.settings)[0] == "done":
         return Outcome("elsewhere")
-    worker = _worker(order)
+    process, origin = _worker(order.threads)
     task = {"verb": order.verb, "folder": str(run.folder), "settings": run.settings.model_dump(), "fresh": order.fresh}
     with suppress(BrokenPipeError):  # it has died meanwhile
-        worker.process.stdin.write(json.dumps(task).encode() + b"\n")
-    outcome, answer = _watched(worker.process, order, wanted)
+        process.stdin.write(json.dumps(task).encode() + b"\n")
+    outcome, answer = _watched(process, order, wanted)
     if answer.endswith(b"\n"):
-        _IDLE.append(worker._replace(since=time.monotonic()))
+        _IDLE.append((process, origin, time.monotonic()))
     else:
-        answer += _end(worker.process) + b"\t%d" % worker.process.returncode
+        answer += _end(process) + b"\t%d" % process.returncode
     owner = locks.at_work(run.folder)  # this removes the lock of a process that was killed
     if outcome:
         if outcome.kind == "failed" and order.verb == "execute":
@@ -95,41 +95,34 @@ def watch(order: Order, wanted: Callable[[], bool]) -> Outcome:
     return Outcome("failed" if status else "done", words, time.monotonic() - start)
 
 
-class _Worker(NamedTuple):
-    process: subprocess.Popen
-    origin: tuple  # the environment and the code that it was started with; for others, there is a new one
-    since: float = 0.0  # when it had done its last order
+# Workers, of which environment and code, since when. Others may take one: pop() and append() are atomic.
+_IDLE: list[tuple[subprocess.Popen, tuple, float]] = []
 
 
-_IDLE: list[_Worker] = []
-
-
-def _worker(order: Order) -> _Worker:
-    """An idle worker, or a new one."""
-    environment = os.environ | dict.fromkeys(THREADS, str(order.threads))
+def _worker(threads: int) -> tuple[subprocess.Popen, tuple]:
+    """A worker, idle or new, and the environment and code that it was started with: no others fit it."""
+    environment = os.environ | dict.fromkeys(THREADS, str(threads))
     environment.pop("JPY_SESSION_NAME", None)  # of a Lab session that this was started from: nobody watches the kernel
-    code = [*sorted((ROOT / "lib").rglob("*.py")), sysconfig.get_path("purelib")]  # changed by what pip does
-    origin = environment, [(path, os.stat(path).st_mtime_ns) for path in code]
+    code = [*sorted((ROOT / "lib").rglob("*.py")), sysconfig.get_path("purelib")]  # pip changes the latter
+    wanted = environment, [(path, os.stat(path).st_mtime_ns) for path in code]
     with suppress(IndexError):
-        while worker := _IDLE.pop():
-            if worker.origin == origin and time.monotonic() - worker.since < IDLE_SECONDS / 2:
-                return worker
-            _end(worker.process)
+        while True:
+            process, origin, since = _IDLE.pop()
+            if origin == wanted and time.monotonic() - since < IDLE_SECONDS / 2:
+                return process, origin
+            _end(process)
     words, pipes = [sys.executable, "-m", "lib.study.job"], dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
     # a session of its own: a terminal sends Ctrl-C to all of ours
-    process = subprocess.Popen(words, cwd=ROOT, env=environment, bufsize=0, start_new_session=True, **pipes)
-    return _Worker(process, origin)
+    return subprocess.Popen(words, cwd=ROOT, env=environment, bufsize=0, start_new_session=True, **pipes), wanted
 
 
 def _end(process: subprocess.Popen) -> bytes:
     """Ends a worker, with all that it has started; returns what it has said and nobody has read."""
     if process.poll() is None:  # else its number may be another's by now
         end_tree(process.pid)
-    process.stdin.close()
-    with process.stdout:
-        said = process.stdout.read()
-    process.wait()
-    return said
+    with process:
+        process.stdin.close()
+        return process.stdout.read()
 
 
 def _watched(process: subprocess.Popen, order: Order, wanted: Callable[[], bool]) -> tuple[Outcome | None, bytes]:
@@ -203,9 +196,9 @@ def main() -> None:
     os.dup2(2, 1)  # what a library prints is no answer
     while wait([sys.stdin], IDLE_SECONDS) and (line := sys.stdin.readline()):
         task = json.loads(line)
-        warm, alone = _is_warm(task["verb"], task["settings"]["notebook"]), _is_alone()
-        if not (pid := os.fork() if alone else 0):
-            ahead = kernel.Ahead() if warm and alone and task["verb"] == "execute" else None
+        fork = _can_fork(task["verb"], task["settings"]["notebook"])
+        if not (pid := os.fork() if fork else 0):
+            ahead = kernel.Ahead() if fork and task["verb"] == "execute" else None
             # in the main thread nbclient would take our signals
             threading.Thread(target=_end_with_answer, args=(task, ahead, answer)).start()
             sys.stdin.read()
@@ -215,26 +208,20 @@ def main() -> None:
             os.write(answer, b"\t%d\n" % status)
 
 
-def _is_warm(verb: str, notebook: str) -> bool:
-    """Imports what runs need, where that can be forked; whether this run's kernel should be.
+def _can_fork(verb: str, notebook: str) -> bool:
+    """Whether a run's process and kernel can be forked from this process, which then has imported what they need.
 
     A notebook of a user's own may bring modules of names that are taken here, or set what TensorFlow reads when it is
-    imported.
+    imported: its kernel is started. So is any where there is a GPU, or where this process has threads: forks lack them.
     """
     with suppress(Exception):  # the run says what is wrong
-        ours = FORKS and (verb == "score" or find(notebook).is_relative_to(NOTEBOOK_DIR))
-        if FORKS:
-            kernel.import_all(tensorflow=ours and not any(map(os.path.exists, GPUS)))
-            gc.freeze()  # else the next collection would copy what is shared
-        return ours
-    return False
-
-
-def _is_alone() -> bool:
-    """Whether this process has no other threads, which a fork would lack."""
-    if FORKS:
+        if not FORKS or (verb == "execute" and not find(notebook).is_relative_to(NOTEBOOK_DIR)):
+            return False
+        kernel.import_all()
+        gc.freeze()  # else the next collection would copy what is shared
         os.waitpid(os.fork() or os._exit(0), 0)  # OpenBLAS ends its threads before a fork
-    return FORKS and len(os.listdir("/proc/self/task")) == 1
+        return len(os.listdir("/proc/self/task")) == 1
+    return False
 
 
 def _end_with_answer(task: dict, ahead: kernel.Ahead | None, answer: int) -> None:

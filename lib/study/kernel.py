@@ -119,19 +119,13 @@ def _fits(folder: str) -> bool:
 # ---- a kernel that is forked ---------------------------------------------------------------------
 
 
-def import_all(tensorflow: bool) -> None:
-    """Imports what a run's process and its kernel need, so that forks have it.
-
-    No operation of TensorFlow may be run: forks would lack its threads.
-    """
+def import_all() -> None:
+    """Imports what a run's process and its kernel need, but runs no operation of TensorFlow: forks lack its threads."""
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as kernels do: read at import
     sys.modules.setdefault("rfc3987_syntax", None)
     for name in NEEDED:
         import_module(name)
-    if tensorflow:
-        from lib.backend import keras
-
-        keras.config.floatx()  # a first use
+    import_module("lib.backend").keras.config  # noqa: B018  (imports it)
 
 
 class Ahead(psutil.Process):
@@ -143,9 +137,9 @@ class Ahead(psutil.Process):
     stdin = stdout = stderr = None
 
     def __init__(self):
-        told, self._tell = os.pipe()
+        told, self.tell = os.pipe()
         if not (pid := os.fork()):
-            os.close(self._tell)
+            os.close(self.tell)
             try:
                 _serve(told)
             except BaseException:
@@ -155,18 +149,9 @@ class Ahead(psutil.Process):
         os.close(told)
         super().__init__(pid)
 
-    def start(self, command: list[str], env: dict[str, str], **_) -> None:
-        env["JPY_PARENT_PID"] = str(os.getpid())
-        with open(self._tell, "w") as pipe:
-            json.dump([command, os.getcwd(), env, f"/proc/{os.getpid()}/fd/2"], pipe)
-
     def poll(self) -> int | None:
         with suppress(psutil.TimeoutExpired):
             return self.wait(0)
-
-    def send_signal(self, number: int) -> None:
-        with suppress(psutil.NoSuchProcess):
-            super().send_signal(number)
 
 
 def _manager(ahead: Ahead) -> type:
@@ -176,7 +161,9 @@ def _manager(ahead: Ahead) -> type:
         async def _async_launch_kernel(self, kernel_cmd: list[str], **options) -> None:
             if "ipykernel_launcher" not in kernel_cmd:  # another kernel that is called python3
                 return await super()._async_launch_kernel(kernel_cmd, **options)
-            ahead.start(kernel_cmd, **options)
+            environment = options["env"] | {"JPY_PARENT_PID": str(os.getpid())}
+            with open(ahead.tell, "w") as pipe:
+                json.dump([kernel_cmd, os.getcwd(), environment, f"/proc/{os.getpid()}/fd/2"], pipe)
             self.provisioner.process, self.provisioner.pid, self.provisioner.pgid = ahead, ahead.pid, ahead.pid
 
     return Manager
