@@ -107,7 +107,7 @@ input()"""
 CELL = """
 import json, os, random, signal, sys, tempfile, numpy as np
 found = {
-    "environment": {name: value for name, value in os.environ.items() if name not in VARIABLE},
+    "environment": {name: value for name, value in os.environ.items() if name != "TMPDIR"},
     "arguments": [word for word in sys.argv[1:] if not word.endswith(".json")],
     "path": sys.path,
     "modules": [name for name in sys.modules if name.partition(".")[0] == "lib"],
@@ -121,23 +121,21 @@ found = {
     "backend": __import__("matplotlib").get_backend(),
     "random": [random.random(), np.random.random()],
 }
-os.write(2, b"to the log")
 print(json.dumps(found))
 """
 CODE = """
 import json, os, sys, threading
 from pathlib import Path
 import nbformat
-from lib.study import kernel
+from lib.study import job, kernel
 source, kept = sys.argv[1:]
 holds = open(kept, "a")
-for name in kernel.NEEDED:
-    __import__(name)
-variable = ("TMPDIR", "JPY_PARENT_PID", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK", "SHLVL")
+sys.path[0] = str(kernel.ROOT)  # as of `python -m`
+assert job._can_fork("execute", "gan_mnist")
 forked = [kernel.Ahead(), kernel.Ahead()]
 def work():
     for ahead in (None, *forked):
-        done = kernel.execute(Path(source), None, {"VARIABLE": variable, "KEPT": kept}, ahead)
+        done = kernel.execute(Path(source), None, {"KEPT": kept}, ahead)
         print("".join(output["text"] for output in done.cells[-1].outputs if output.get("name") == "stdout"), end="")
 thread = threading.Thread(target=work)
 thread.start()

@@ -163,7 +163,7 @@ def _manager(ahead: Ahead) -> type:
                 return await super()._async_launch_kernel(kernel_cmd, **options)
             environment = options["env"] | {"JPY_PARENT_PID": str(os.getpid())}
             with open(ahead.tell, "w") as pipe:
-                json.dump([kernel_cmd, os.getcwd(), environment, f"/proc/{os.getpid()}/fd/2"], pipe)
+                print(json.dumps([kernel_cmd, os.getcwd(), environment, f"/proc/{os.getpid()}/fd/2"]), file=pipe)
             self.provisioner.process, self.provisioner.pid, self.provisioner.pgid = ahead, ahead.pid, ahead.pid
 
     return Manager
@@ -173,7 +173,7 @@ def _serve(told: int) -> None:
     """Makes a forked process what `python -m ipykernel_launcher` would be."""
     os.setsid()
     with open(told) as pipe:
-        words = pipe.read()
+        words = pipe.readline()
     if not words:  # whoever would tell has ended
         return
     command, folder, environment, errors = json.loads(words)
