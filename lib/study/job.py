@@ -78,10 +78,8 @@ def watch(order: Order, wanted: Callable[[], bool]) -> Outcome:
     with suppress(BrokenPipeError):  # it has died meanwhile
         process.stdin.write(json.dumps(task).encode() + b"\n")
     outcome, answer = _watched(process, order, wanted)
-    if answer.endswith(b"\n"):
+    if process.returncode is None:
         _IDLE.append((process, origin, time.monotonic()))
-    else:
-        answer += _end(process) + b"\t%d" % process.returncode
     owner = locks.at_work(run.folder)  # this removes the lock of a process that was killed
     if outcome:
         if outcome.kind == "failed" and order.verb == "execute":
@@ -95,12 +93,11 @@ def watch(order: Order, wanted: Callable[[], bool]) -> Outcome:
     return Outcome("failed" if status else "done", words, time.monotonic() - start)
 
 
-# Workers, of which environment and code, since when. Others may take one: pop() and append() are atomic.
-_IDLE: list[tuple[subprocess.Popen, tuple, float]] = []
+_IDLE: list[tuple[subprocess.Popen, tuple, float]] = []  # workers, what they were started with, since when they wait
 
 
 def _worker(threads: int) -> tuple[subprocess.Popen, tuple]:
-    """A worker, idle or new, and the environment and code that it was started with: no others fit it."""
+    """A worker, idle or new, and the environment and code that it was started with: with others it is ended."""
     environment = os.environ | dict.fromkeys(THREADS, str(threads))
     environment.pop("JPY_SESSION_NAME", None)  # of a Lab session that this was started from: nobody watches the kernel
     code = [*sorted((ROOT / "lib").rglob("*.py")), sysconfig.get_path("purelib")]  # pip changes the latter
@@ -117,19 +114,20 @@ def _worker(threads: int) -> tuple[subprocess.Popen, tuple]:
 
 
 def _end(process: subprocess.Popen) -> bytes:
-    """Ends a worker, with all that it has started; returns what it has said and nobody has read."""
+    """Ends a worker, with all that it has started; returns what it would have answered."""
     if process.poll() is None:  # else its number may be another's by now
         end_tree(process.pid)
     with process:
         process.stdin.close()
-        return process.stdout.read()
+        said = process.stdout.read()
+    return said + b"\t%d" % process.returncode
 
 
 def _watched(process: subprocess.Popen, order: Order, wanted: Callable[[], bool]) -> tuple[Outcome | None, bytes]:
     """Waits until a worker has done with a run, or ends it; then all that it has started for the run is gone.
 
     Returns:
-        Why it was ended here, if it was; and its answer, a whole line unless it has ended.
+        Why the worker was ended here, if it was, and its answer.
     """
     start, family, outcome, answer = time.monotonic(), [], None, b""
     try:
@@ -143,8 +141,8 @@ def _watched(process: subprocess.Popen, order: Order, wanted: Callable[[], bool]
             elif wait([process.stdout], LOOK_SECONDS):
                 answer += os.read(process.stdout.fileno(), 4096)
     finally:
-        if not answer.endswith(b"\n") and process.poll() is None:
-            end_tree(process.pid)
+        if not answer.endswith(b"\n"):
+            answer += _end(process)
         for one in family[1:]:  # psutil kills none that merely has the same number
             with suppress(psutil.NoSuchProcess):
                 one.kill()
@@ -209,10 +207,10 @@ def main() -> None:
 
 
 def _can_fork(verb: str, notebook: str) -> bool:
-    """Whether a run's process and kernel can be forked from this process, which then has imported what they need.
+    """Whether a run's process and kernel can be forked from this one, which then has imported what they need.
 
-    A notebook of a user's own may bring modules of names that are taken here, or set what TensorFlow reads when it is
-    imported: its kernel is started. So is any where there is a GPU, or where this process has threads: forks lack them.
+    A fork lacks threads, and the GPU. And a notebook of a user's own may bring modules of names that are taken here, or
+    set what TensorFlow reads when it is imported.
     """
     with suppress(Exception):  # the run says what is wrong
         if not FORKS or (verb == "execute" and not find(notebook).is_relative_to(NOTEBOOK_DIR)):

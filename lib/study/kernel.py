@@ -120,7 +120,7 @@ def _fits(folder: str) -> bool:
 
 
 def import_all() -> None:
-    """Imports what a run's process and its kernel need, but runs no operation of TensorFlow: forks lack its threads."""
+    """Imports what a run's process and its kernel need, but runs no operation of TensorFlow, which starts threads."""
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as kernels do: read at import
     sys.modules.setdefault("rfc3987_syntax", None)
     for name in NEEDED:
