@@ -34,8 +34,7 @@ THREADS = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 LOOK_SECONDS = 0.3  # between two looks at a run
 FAILED, BUSY = 3, 4  # statuses of the process: the run failed by itself, or another process is at work on it
 IDLE_SECONDS = 10.0  # after which a worker without an order ends
-GPUS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-FORKS = sys.platform == "linux" and not any(map(os.path.exists, GPUS))
+GPUS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # of which one is there where TensorFlow can use a GPU
 
 
 class Order(NamedTuple):
@@ -124,11 +123,7 @@ def _end(process: subprocess.Popen) -> bytes:
 
 
 def _watched(process: subprocess.Popen, order: Order, wanted: Callable[[], bool]) -> tuple[Outcome | None, bytes]:
-    """Waits until a worker has done with a run, or ends it; then all that it has started for the run is gone.
-
-    Returns:
-        Why the worker was ended here, if it was, and its answer.
-    """
+    """Waits until a worker has done with a run, or ends it: says why, and its answer. No process of the run is left."""
     start, family, outcome, answer = time.monotonic(), [], None, b""
     try:
         while not answer.endswith(b"\n") and process.poll() is None and not outcome:
@@ -209,11 +204,11 @@ def main() -> None:
 def _can_fork(verb: str, notebook: str) -> bool:
     """Whether a run's process and kernel can be forked from this one, which then has imported what they need.
 
-    A fork lacks threads, and the GPU. And a notebook of a user's own may bring modules of names that are taken here, or
-    set what TensorFlow reads when it is imported.
+    A fork lacks threads and GPUs. A notebook of a user's own may bring modules whose names are taken here.
     """
     with suppress(Exception):  # the run says what is wrong
-        if not FORKS or (verb == "execute" and not find(notebook).is_relative_to(NOTEBOOK_DIR)):
+        ours = verb == "score" or find(notebook).is_relative_to(NOTEBOOK_DIR)
+        if sys.platform != "linux" or any(map(os.path.exists, GPUS)) or not ours:
             return False
         kernel.import_all()
         gc.freeze()  # else the next collection would copy what is shared

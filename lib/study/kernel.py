@@ -129,10 +129,7 @@ def import_all() -> None:
 
 
 class Ahead(psutil.Process):
-    """A kernel's process, forked while this one has no threads, which waits until it is told what to be.
-
-    It has what jupyter_client needs of a `subprocess.Popen`.
-    """
+    """A kernel's process, forked while this one has no threads; to jupyter_client it is a `subprocess.Popen`."""
 
     stdin = stdout = stderr = None
 
