@@ -2,14 +2,16 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 
 import psutil
 import pytest
 
-from lib.notebooks import ROOT
+from lib.notebooks import NOTEBOOK_DIR, ROOT
 from lib.study import job, plan
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks only where that is safe")
@@ -83,6 +85,24 @@ def test_a_worker_forks_a_process_and_a_kernel_for_each_run(order, monkeypatch):
     *_, fourth_worker = watched(order)[:2]
     assert fourth_worker not in (other_worker, third_worker)
     assert not psutil.wait_procs([fourth_worker], timeout=job.IDLE_SECONDS + 5)[1], "it ends when it gets no order"
+
+
+def test_the_kernel_of_a_users_own_notebook_is_started(order, tmp_path):
+    shutil.copy(NOTEBOOK_DIR / "gan_mnist.ipynb", own := tmp_path / "mine.ipynb")
+    settings = order.run.settings.model_copy(update={"notebook": str(own)})
+    seen = []
+
+    def wanted():
+        for one in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                seen.append(" ".join(one.cmdline()))
+        return True
+
+    outcome = job.watch(order._replace(run=replace(order.run, settings=settings)), wanted)
+    assert outcome.kind == "failed"
+    assert "tiny.npz" in outcome.words
+    assert any("ipykernel_launcher" in words for words in seen)
+    assert not job._IDLE, "the worker has carried out the order itself, and has ended"
 
 
 def test_an_idle_worker_ends_with_its_starter(order):
