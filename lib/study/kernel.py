@@ -1,16 +1,24 @@
 """One notebook executed by papermill in a kernel of its own, with what papermill's defaults get wrong put right."""
 
+import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
-from contextlib import contextmanager
+import traceback
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from lib.errors import UserError
+from lib.notebooks import ROOT
 
 KERNEL = "python3"
+NEEDED = ("ipykernel.kernelapp", "ipywidgets", "matplotlib.pyplot", "papermill", "scipy.stats", "sklearn.decomposition")
 LONGEST = 103  # bytes of a socket's path that all systems allow
 
 
@@ -34,11 +42,12 @@ def check() -> None:
         raise UserError(f"{where}: remove that folder, or {again}")
 
 
-def execute(source: Path, output: Path | None, parameters: dict[str, Any]):
+def execute(source: Path, output: Path | None, parameters: dict[str, Any], ahead: "Ahead | None" = None):
     """Executes a notebook in this environment's Python kernel and returns it.
 
     Args:
         output: where papermill keeps the notebook while it is executed, in place; None for nowhere.
+        ahead: the kernel's process; None starts one.
 
     Raises:
         papermill.PapermillExecutionError: a cell raised.
@@ -68,6 +77,7 @@ def execute(source: Path, output: Path | None, parameters: dict[str, Any]):
             iopub_timeout=120,  # 4 s are not enough on a loaded machine
             shutdown_kernel="immediate",  # the graceful way interrupts an idle kernel, which says so on stderr
             config=config,
+            **({"kernel_manager_class": _manager(ahead)} if ahead else {}),
         )
 
 
@@ -102,3 +112,77 @@ def _sockets(scratch: str):
 
 def _fits(folder: str) -> bool:
     return len(os.fsencode(f"{folder}/k-5")) <= LONGEST
+
+
+# ---- a kernel that is forked ---------------------------------------------------------------------
+
+
+def import_all() -> None:
+    """Imports what a run's process and its kernel need, but runs no operation of TensorFlow, which starts threads."""
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as kernels do: read at import
+    for name in NEEDED:
+        import_module(name)
+    import_module("lib.backend").keras.config  # noqa: B018  (imports it)
+
+
+class Ahead(psutil.Process):
+    """A kernel's process, forked while this one has no threads; to jupyter_client it is a `subprocess.Popen`."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self):
+        told, self.tell = os.pipe()
+        if not (pid := os.fork()):
+            os.close(self.tell)
+            try:
+                _serve(told)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(1)
+        os.close(told)
+        super().__init__(pid)
+
+    def poll(self) -> int | None:
+        with suppress(psutil.TimeoutExpired):
+            return self.wait(0)
+
+
+def _manager(ahead: Ahead) -> type:
+    from jupyter_client.manager import AsyncKernelManager
+
+    class Manager(AsyncKernelManager):
+        async def _async_launch_kernel(self, kernel_cmd: list[str], **options) -> None:
+            if "ipykernel_launcher" not in kernel_cmd:  # another kernel that is called python3
+                return await super()._async_launch_kernel(kernel_cmd, **options)
+            environment = options["env"] | {"JPY_PARENT_PID": str(os.getpid())}
+            with open(ahead.tell, "w") as pipe:
+                print(json.dumps([kernel_cmd, os.getcwd(), environment, f"/proc/{os.getpid()}/fd/2"]), file=pipe)
+            self.provisioner.process, self.provisioner.pid, self.provisioner.pgid = ahead, ahead.pid, ahead.pid
+
+    return Manager
+
+
+def _serve(told: int) -> None:
+    """Makes a forked process what `python -m ipykernel_launcher` would be."""
+    os.setsid()
+    with open(told) as pipe:
+        words = pipe.readline()
+    if not words:  # whoever would tell has ended
+        return
+    command, folder, environment, errors = json.loads(words)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(os.open(errors, os.O_WRONLY | os.O_APPEND), 2)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # locks, and the ways to whoever started this
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None
+    for name in [name for name in sys.modules if name.partition(".")[0] == "lib"]:
+        del sys.modules[name]  # the notebook imports it, as it is now
+    if sys.path[0] == str(ROOT):
+        del sys.path[0]  # where this process was started
+    sys.argv = command[command.index("ipykernel_launcher") :]
+    sys.modules["numpy"].random.seed()  # Python's own is seeded anew in every fork
+    sys.modules["ipykernel.kernelapp"].IPKernelApp.launch_instance(sys.argv[1:], parent_handle=os.getppid())
