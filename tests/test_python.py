@@ -57,7 +57,7 @@ def test_a_study_is_named_or_given_by_a_path_as_a_run_is(tmp_path):
     [
         ("smal", "", r"no finished runs in 'smal' \(did you mean small\?\); there are some in: architectures, "),
         ("x" * 300, "", "no finished runs in 'xxx"),
-        ("small", "", "'small': 4 runs; name one; there are: vae_mnist-latent_dim2"),
+        ("small", "", "'small': 7 runs; name one; there are: vae_mnist-latent_dim2"),
         ("small", VAE[:-1], rf"no run '{VAE[:-1]}' \(did you mean {VAE}\?\)"),
     ],
 )
