@@ -24,6 +24,7 @@ class Bench:
     def __init__(self, dataset: str, **settings):
         self.settings, self.images = {"dataset": dataset, **settings}, data.load(dataset)
         self.card = Scorecard(self.images)
+        self.references = dict(self.card.references)  # and those of the models' own numbers, once they are known
 
     def train(self, notebook: str, kind: type | None = None, images: data.Dataset | None = None, **changed) -> Trained:
         """Trains a model as its notebook would, with the shared settings and those that are changed.
@@ -39,11 +40,13 @@ class Bench:
         model = models.build(settings, (images := images or self.images).shape, kind)
         history = training.train(model, images, settings)
         scores = self.card.scores(self.card.images(model, self.card.count))
-        return Trained(model, history, scores | model.numbers(images, self.card)["metrics"])
+        own = model.numbers(images, self.card)
+        self.references |= own["references"]
+        return Trained(model, history, scores | own["metrics"])
 
     def table(self, runs: dict[str, Trained], *names: str) -> Markdown:
         """Some of the numbers, a line a run, and below them those of real images that no training saw."""
-        real = {name: marks["real"] for name, marks in self.card.references.items()}
+        real = {name: marks.get("real") for name, marks in self.references.items()}
         found = {**{words: run.numbers for words, run in runs.items()}, "*real images*": real}
         texts = [rounding.column([numbers.get(name) for numbers in found.values()]) for name in names]
         rows = [*zip(found, *texts, strict=True)]
