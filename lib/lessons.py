@@ -11,11 +11,12 @@ from lib.widgets import tables
 
 
 class Trained(NamedTuple):
-    """A trained model, its history, and its numbers: its own and the scorecard's."""
+    """A trained model, its history, its numbers (its own and the scorecard's), and what they are for real images."""
 
     model: models.ImageModel
     history: figures.History
     numbers: dict[str, float]
+    real: dict[str, float | None]
 
 
 class Bench:
@@ -24,7 +25,6 @@ class Bench:
     def __init__(self, dataset: str, **settings):
         self.settings, self.images = {"dataset": dataset, **settings}, data.load(dataset)
         self.card = Scorecard(self.images)
-        self.references = dict(self.card.references)  # and those of the models' own numbers, once they are known
 
     def train(self, notebook: str, kind: type | None = None, images: data.Dataset | None = None, **changed) -> Trained:
         """Trains a model as its notebook would, with the shared settings and those that are changed.
@@ -41,12 +41,15 @@ class Bench:
         history = training.train(model, images, settings)
         scores = self.card.scores(self.card.images(model, self.card.count))
         own = model.numbers(images, self.card)
-        self.references |= own["references"]
-        return Trained(model, history, scores | own["metrics"])
+        marks = self.card.references | own["references"]
+        real = {name: each.get("real") for name, each in marks.items()}
+        return Trained(model, history, scores | own["metrics"], real)
 
     def table(self, runs: dict[str, Trained], *names: str) -> Markdown:
-        """Some of the numbers, a line a run, and below them those of real images that no training saw."""
-        real = {name: marks.get("real") for name, marks in self.references.items()}
+        """Some of the numbers, a line a run, and below them those of real images that no training saw, unless each run
+        has another: a discriminator judges real images too."""
+        every = {name: {run.real.get(name) for run in runs.values() if name in run.numbers} for name in names}
+        real = {name: values.pop() for name, values in every.items() if len(values) == 1}
         found = {**{words: run.numbers for words, run in runs.items()}, "*real images*": real}
         texts = [rounding.column([numbers.get(name) for numbers in found.values()]) for name in names]
         rows = [*zip(found, *texts, strict=True)]

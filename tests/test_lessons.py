@@ -73,6 +73,12 @@ def test_a_bench_trains_shows_and_compares(npz):
     assert [row.count("–") for row in rows[2:]] == [1, 1, 1], "a number that a model does not have"
 
 
+def test_real_images_have_a_number_only_where_all_runs_agree_on_it(npz):
+    one, other = (lessons.Trained(None, {}, {"a": 1.0, "b": 2.0}, {"a": 0.5, "b": mark}) for mark in (3.0, 4.0))
+    rows = lessons.Bench(str(npz()), **TINY).table({"one": one, "other": other}, "a", "b").data.splitlines()
+    assert rows[-1].split("|")[2:4] == [" 0.50 ", " – "]
+
+
 def test_a_bench_refuses_an_unknown_setting_before_it_trains(npz):
     bench = lessons.Bench(str(npz()), **TINY)
     with pytest.raises(UserError, match=r"vae_mnist: unknown parameter 'latent_dims' \(did you mean latent_dim\?\)"):
