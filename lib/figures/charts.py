@@ -17,7 +17,7 @@ LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 CLASSES = ("#332288", "#CC6677", "#117733", "#88CCEE", "#999933", "#AA4499", "#44AA99", "#882255", "#DDCC77", "#000000")
 HEAT = colormaps["cividis"]  # Nuñez et al. (2018): dark to light, alike to readers with and without colour blindness
 FRAME = {"left": 0.125, "right": 0.79, "bottom": 0.15, "top": 0.91}  # alike: figures stand side by side
-COMPACT = {"left": 0.23, "right": 0.68, "bottom": 0.16, "top": 0.97}
+COMPACT = {"left": 0.27, "right": 0.68, "bottom": 0.16, "top": 0.97}
 
 History = dict[str, list[float]]  # one number an epoch by name; of validation images under "val_" and that name
 
