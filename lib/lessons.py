@@ -11,11 +11,12 @@ from lib.widgets import tables
 
 
 class Trained(NamedTuple):
-    """A trained model, its history, and its numbers: its own and the scorecard's."""
+    """A trained model, its history, its numbers (its own and the scorecard's), and what they are for real images."""
 
     model: models.ImageModel
     history: figures.History
     numbers: dict[str, float]
+    real: dict[str, float | None]
 
 
 class Bench:
@@ -39,11 +40,16 @@ class Bench:
         model = models.build(settings, (images := images or self.images).shape, kind)
         history = training.train(model, images, settings)
         scores = self.card.scores(self.card.images(model, self.card.count))
-        return Trained(model, history, scores | model.numbers(images, self.card)["metrics"])
+        own = model.numbers(images, self.card)
+        marks = self.card.references | own["references"]
+        real = {name: each.get("real") for name, each in marks.items()}
+        return Trained(model, history, scores | own["metrics"], real)
 
     def table(self, runs: dict[str, Trained], *names: str) -> Markdown:
-        """Some of the numbers, a line a run, and below them those of real images that no training saw."""
-        real = {name: marks["real"] for name, marks in self.card.references.items()}
+        """Some of the numbers, a line a run, and below them those of real images that no training saw, unless each run
+        has another: a discriminator judges real images too."""
+        every = {name: {run.real.get(name) for run in runs.values() if name in run.numbers} for name in names}
+        real = {name: values.pop() for name, values in every.items() if len(values) == 1}
         found = {**{words: run.numbers for words, run in runs.items()}, "*real images*": real}
         texts = [rounding.column([numbers.get(name) for numbers in found.values()]) for name in names]
         rows = [*zip(found, *texts, strict=True)]

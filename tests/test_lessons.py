@@ -70,7 +70,13 @@ def test_a_bench_trains_shows_and_compares(npz):
     assert "<b>VAE</b>" in shown
     rows = bench.table(runs, "frechet", "test_kl", "w1").data.splitlines()
     assert [row.split(" | ")[0].removeprefix("| ") for row in rows[2:]] == ["VAE", "WGAN", "*real images*"]
-    assert [row.count("–") for row in rows[2:]] == [1, 1, 2], "a number that a model does not have"
+    assert [row.count("–") for row in rows[2:]] == [1, 1, 1], "a number that a model does not have"
+
+
+def test_real_images_have_a_number_only_where_all_runs_agree_on_it(npz):
+    one, other = (lessons.Trained(None, {}, {"a": 1.0, "b": 2.0}, {"a": 0.5, "b": mark}) for mark in (3.0, 4.0))
+    rows = lessons.Bench(str(npz()), **TINY).table({"one": one, "other": other}, "a", "b").data.splitlines()
+    assert rows[-1].split("|")[2:4] == [" 0.50 ", " – "]
 
 
 def test_a_bench_refuses_an_unknown_setting_before_it_trains(npz):

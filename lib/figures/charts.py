@@ -17,7 +17,7 @@ LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 CLASSES = ("#332288", "#CC6677", "#117733", "#88CCEE", "#999933", "#AA4499", "#44AA99", "#882255", "#DDCC77", "#000000")
 HEAT = colormaps["cividis"]  # Nuñez et al. (2018): dark to light, alike to readers with and without colour blindness
 FRAME = {"left": 0.125, "right": 0.79, "bottom": 0.15, "top": 0.91}  # alike: figures stand side by side
-COMPACT = {"left": 0.19, "right": 0.68, "bottom": 0.16, "top": 0.97}
+COMPACT = {"left": 0.27, "right": 0.68, "bottom": 0.16, "top": 0.97}
 
 History = dict[str, list[float]]  # one number an epoch by name; of validation images under "val_" and that name
 
@@ -53,7 +53,8 @@ def training(
     for axes, names, unit in zip(rows, groups, units, strict=False):
         ends = _curves(axes, history, names, description.columns, bounds)
         for label, value in levels.items():
-            _level(axes, f"{label} ({rounding.number(value)})" if value else label, value, zero=not value)
+            exact = f" ({rounding.number(value)})" if value and not compact else ""
+            _level(axes, label + exact, value, zero=not value)
         axes.set(ylabel=unit, ylim=_limits([history, *bounds, *like], names, levels))
         axes.yaxis.set_major_locator(MaxNLocator(5 if axes.get_position().height > 0.4 else 3))
         _label_ends(axes, ends)

@@ -125,8 +125,10 @@ def outlook(name: str, chosen: dict[str, Any]) -> str:
     """
     study = drafted(name, chosen)
     left, each = engine.Outlook(study, engine.states_of(study)), engine.GIB_PER_RUN
-    words = f"{left}, then the report. Memory: up to {each * left.workers:.0f} GiB, {each:.0f} for each worker; "
-    words += f"{psutil.virtual_memory().available / 2**30:.0f} GiB are free."
+    words = f"{left}, then the report."
+    if left.todo:
+        words += f" Memory: up to {each * left.workers:.0f} GiB, {each:.0f} for each worker; "
+        words += f"{psutil.virtual_memory().available / 2**30:.0f} GiB are free."
     for dataset in {run.settings.dataset for run in left.todo} & data.SOURCES.keys():
         try:
             data.fingerprint(dataset)
