@@ -8,6 +8,7 @@ import ast
 import contextlib
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -103,6 +104,16 @@ def until(condition, process=None, seconds=240):
         assert process is None or process.poll() is None, process.communicate()
         time.sleep(0.05)
     pytest.fail("it did not come so far")
+
+
+def until_said(words, process):
+    """Reads what a process says until it has said this."""
+    said = ""
+    while words not in said:
+        assert select.select([process.stdout], [], [], 120)[0], said
+        more = os.read(process.stdout.fileno(), 4096).decode()
+        assert more, said
+        said += more
 
 
 def at_work(folder):
@@ -367,8 +378,9 @@ def test_a_run_at_work_is_not_disturbed_and_is_taken_over_when_its_command_is_ki
     third = subprocess.run(plain, capture_output=True, text=True, timeout=200, cwd=tmp_path)
     assert third.returncode != 0
     assert "is working on it" in third.stderr
+    assert command("status", path, "--out", folder).stdout.count("running    process") == 1
     second = started("run", path, "--out", folder, "--no-report", environment=often)
-    until(lambda: command("status", path, "--out", folder).stdout.count("running    process") == 1, second)
+    until_said("is working on it; waiting for that", second)
     before, victim = states.progress(run.folder)["epoch"], at_work(run.folder)
     until(lambda: states.progress(run.folder)["epoch"] > before, process)
     process.kill()
@@ -377,8 +389,7 @@ def test_a_run_at_work_is_not_disturbed_and_is_taken_over_when_its_command_is_ki
     log = ownership.partial_of(run.folder) / "log.txt"
     until(lambda: log.exists() and "continuing after epoch" in log.read_text(), second)
     second.send_signal(signal.SIGINT)
-    out, _ = second.communicate(timeout=30)
-    assert "is working on it; waiting for that" in out
+    second.communicate(timeout=30)
     assert second.returncode == 130
     assert sorted(one.name for one in (folder / "runs").iterdir()) == [f"{run.name}.partial"]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 from labs import idle, opened, run, serving, without_errors
+from test_faults import until
 from test_lab import nameless
 
 from lib.notebooks import ROOT
@@ -99,9 +100,8 @@ def test_a_study_from_its_plan_to_its_report(browser, repository, npz):
         found_again(seen)
 
         seen.press("Stop")
-        seen.says("Mine: 2 runs, 0 done, 2 to do")  # it has ended
         seen.says("interrupted; checkpoint after epoch [0-9]+ of 500")
-        assert command.at_work(repository / "reports" / "mine") == []
+        until(lambda: command.at_work(repository / "reports" / "mine") == [])
         seen.press("Start")
         seen.says("2 runs, 2 done, 0 to do", minutes=30)  # with the report
         seen.report.locator("iframe").scroll_into_view_if_needed()  # it is loaded when it comes into view
