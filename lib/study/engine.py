@@ -27,7 +27,7 @@ from lib.study.plan import PlannedRun, Study
 from lib.study.progress import Cost, Progress
 
 GIB_PER_RUN = 3.0  # what a kernel with TensorFlow and a dataset may take at its peak (a VAE's evaluation on CIFAR-10)
-START_SECONDS = 18.0  # of a run: kernel, imports, first step, evaluation, on one core
+START_SECONDS = 9.0  # of a run whose kernel is forked: all but the steps, on one core (18 where it is not)
 SCORE_SECONDS = 15.0  # of a run's numbers alone
 CONV_FACTOR = 6.0  # between 3 (VAE, CIFAR-10) and 9 (WGAN, MNIST)
 STEP_SECONDS = 0.004  # of a step, whatever its size, and not in the above: small batches take longer
