@@ -71,7 +71,7 @@ def test_a_turning_point_is_said():
     said = effects.clause("Fréchet distance", "latent_dim", found, first=False)
     assert said.startswith("the Fréchet distance falls by 68.3 % (")
     assert " to 10 latents, 123 times its spread, then rises by 22.2 % (" in said
-    assert said.endswith("); over all, −61 %")
+    assert said.endswith("); overall −61 %")
 
 
 def test_of_two_turning_points_the_one_further_from_both_ends_is_said():

@@ -141,7 +141,7 @@ def clause(label: str, setting: str, found: Sequence[Change], first: bool = True
     text = f"the {name} {verb(one)}{ends} by {_size(one, unit)}"
     if len(found) == 1:
         return text + spread
-    back = f"then {verb(found[1])} by {_size(found[1], unit)}; over all, {found[2].percent}"
+    back = f"then {verb(found[1])} by {_size(found[1], unit)}; overall {found[2].percent}"
     return f"{text} to {at(setting, one.ends[1])}{spread}, {back}"
 
 
