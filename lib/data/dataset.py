@@ -120,19 +120,7 @@ class Dataset:
 
 
 def load(name: str, validation: int = 5000) -> Dataset:
-    """The dataset of this name; a known one that is not there yet is downloaded.
-
-    Args:
-        name: one of DATASETS, or a path ending in .npz (relative to the current folder; ~ is the home folder).
-        validation: how many training images to set aside, drawn by a fixed seed; at most a tenth of them.
-            0 trains on all.
-
-    Returns:
-        Arrays that cannot be written to: a record of a training names the dataset by what was read.
-
-    Raises:
-        UserError: unknown name, missing file without a network, a file that is corrupt or not what it should be.
-    """
+    """As `named.load`, of one of the first four datasets or of the path of an .npz file."""
     raw = _arrays(name, download=True)
     read = fingerprint(name)
     arrays = {key: _normal(key, array) for key, array in raw.items()}
