@@ -108,8 +108,11 @@ def check_images(settings: Settings, count: int, shape: tuple[int, int, int], wh
     if shape[2] != channels:
         grey = f"; {data.command(settings.dataset, 'grey', ' --grey')}" if channels == 1 and shape[2] == 3 else ""
         raise UserError(f"{found}; {settings.notebook_name} expects {kind} ones{grey * data.is_path(settings.dataset)}")
-    if settings.network == "conv" and shape[0] % 4:
-        raise UserError(f"{found}; network conv needs sides divisible by 4")
+    if shape[0] % (side := {"conv": 4, "dcgan": 8}.get(settings.network, 1)):
+        raise UserError(f"{found}; network {settings.network} needs sides divisible by {side}")
+    wanted = getattr(settings, "classes", 0)
+    if wanted and (classes := data.class_count(settings.dataset)) != wanted:
+        raise UserError(f"{where}: classes = {wanted}, but dataset {settings.dataset} has {classes or 'no labels'}")
     train = count - min(settings.validation, count // 10)
     step = models.of(find(settings.notebook)).images_a_step(settings)
     if train < step:

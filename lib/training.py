@@ -15,16 +15,17 @@ class NonFiniteLossError(UserError):
     """A loss became NaN or infinite: the run stops and counts as failed."""
 
 
-def batches(images, batch_size, seed=None, epoch=0):
+def batches(images, batch_size, seed=None, epoch=0, labels=None):
     """The minibatches of one epoch: uint8 [batch_size, H, W, C], the incomplete last one left out.
 
     Args:
         images: uint8 [N, H, W, C]; held once, in memory.
+        labels: int [N]; with them, a minibatch is the pair of images and labels.
         seed: shuffles, by a permutation that is a function of (seed, epoch); None keeps the order.
         epoch: int, or a tf.Variable that is read whenever a new pass begins.
     """
-    images = tf.constant(images)
-    count = images.shape[0]
+    arrays = tf.constant(images) if labels is None else (tf.constant(images), tf.constant(labels))
+    count = len(images)
 
     def order(_):
         indices = tf.range(count)
@@ -33,7 +34,7 @@ def batches(images, batch_size, seed=None, epoch=0):
         return tf.data.Dataset.from_tensor_slices(indices).batch(batch_size, drop_remainder=True)
 
     dataset = tf.data.Dataset.from_tensors(0).flat_map(order)
-    dataset = dataset.map(lambda indices: tf.gather(images, indices))
+    dataset = dataset.map(lambda indices: tf.nest.map_structure(lambda each: tf.gather(each, indices), arrays))
     return dataset.apply(tf.data.experimental.assert_cardinality(count // batch_size))
 
 
@@ -43,7 +44,7 @@ def blocks(minibatches):
     K is such that a block has about IMAGES_A_CALL images. Where a number near divides the minibatches without
     remainder, K is that one: XLA compiles for each shape of a block.
     """
-    steps, size = len(minibatches), minibatches.element_spec.shape[0]
+    steps, size = len(minibatches), tf.nest.flatten(minibatches.element_spec)[0].shape[0]
     most = max(1, min(IMAGES_A_CALL // size, steps))
     even = [near for near in range(most // 2 + 1, 2 * most) if steps % near == 0]
     length = min(even, key=lambda near: abs(near - most), default=most)
@@ -95,7 +96,9 @@ def train(model, dataset, settings, callbacks=(), checkpoint=None) -> dict[str, 
     x_train, x_validation = model.begin(dataset.x_train, dataset.x_validation)
     epoch = tf.Variable(0, dtype=tf.int64)
     model.prepare()
-    validation = blocks(batches(x_validation, even_size(len(x_validation), 500))) if len(x_validation) else None
+    labels, known = (dataset.y_train, dataset.y_validation) if model.classes else (None, None)
+    even = even_size(len(x_validation), 500) if len(x_validation) else 0
+    validation = blocks(batches(x_validation, even, labels=known)) if even else None
 
     def start(number, logs):
         epoch.assign(number)
@@ -105,7 +108,7 @@ def train(model, dataset, settings, callbacks=(), checkpoint=None) -> dict[str, 
     if checkpoint:
         callbacks = [*callbacks, checkpoint]
     history = model.fit(
-        blocks(batches(x_train, model.images_a_step(settings), settings.seed, epoch)),
+        blocks(batches(x_train, model.images_a_step(settings), settings.seed, epoch, labels)),
         initial_epoch=checkpoint.restore(model) if checkpoint else 0,
         epochs=settings.epochs,
         validation_data=validation,
@@ -130,6 +133,8 @@ def _check_fresh(model, dataset, settings) -> None:
         raise UserError(f"this model has been trained already and would be trained further: {BUILD_AGAIN}")
     if model.image_shape != (found := dataset.x_train.shape[1:]):
         raise UserError(f"the images are of shape {found}, the model is for {model.image_shape}: {BUILD_AGAIN}")
+    if model.classes and (found := dataset.class_count) != model.classes:
+        raise UserError(f"classes = {model.classes}, but dataset {dataset.name} has {found or 'no labels'}")
 
 
 class StopOnNonFinite(keras.callbacks.Callback):

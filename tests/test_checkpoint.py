@@ -15,6 +15,7 @@ CASES = [
     ("vae_mnist", {"likelihood": "gaussian", "binarize": "dynamic", "schedule": "burda"}),
     ("gan_mnist", {}),  # with Dropout, and batch normalisation in the generator
     ("gan_mnist", {"network": "conv", "schedule": "linear"}),
+    ("gan_mnist", {"loss": "hinge", "spectral_norm": True, "classes": 10, "latent_dim": 10, "ema": 0.9}),
     ("wgan_mnist", {"n_critic": 2}),
     ("wgan_mnist", {"n_critic": 2, "lipschitz": "clip"}),
 ]
@@ -52,7 +53,7 @@ def test_broken_off_twice_it_ends_as_if_undisturbed(notebook, changed, settings,
     dataset = str(npz())
 
     def ours(name):
-        return settings(notebook, **TINY, **changed, dataset=dataset, output_dir=str(tmp_path / name))
+        return settings(notebook, **TINY | changed, dataset=dataset, output_dir=str(tmp_path / name))
 
     _, whole, history, snapshots = trained(ours("whole"), pause=1e9)
     for at in (2, 3):

@@ -27,7 +27,9 @@ STUDY = """
 title: Live
 notebooks:
   vae_mnist: {defaults: {dataset: digits, epochs: 12, width: 8}, runs: [{latent_dim: [3, 12]}]}
-  gan_mnist: {defaults: {dataset: digits, epochs: 12, width: 8, network: conv}, runs: [{latent_dim: 2}]}
+  gan_mnist:
+    defaults: {dataset: digits, epochs: 12, width: 8, network: conv}
+    runs: [{latent_dim: 2}, {latent_dim: 10, classes: 10}]
 """
 VAE, DEEP = "vae_mnist-latent_dim3-width8-seed0", "vae_mnist-latent_dim12-width8-seed0"
 
@@ -218,7 +220,7 @@ def typed(page, z):
     settled(page)
 
 
-@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
 def test_the_page_decodes_a_typed_vector_as_keras_does(opened, address, study, number):
     run, page = study.runs[number], opened(address)
     choose(page, run.name)

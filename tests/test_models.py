@@ -139,7 +139,7 @@ def test_weights_of_figures_1_and_6(settings, notebook, shape, encoder, decoder)
     assert facts(model.networks)["parameters"] == {"encoder": encoder, "decoder": decoder}
 
 
-@pytest.mark.parametrize("network", ["mlp", "conv"])
+@pytest.mark.parametrize("network", ["mlp", "conv", "dcgan"])
 @pytest.mark.parametrize("notebook", ["vae_mnist", "gan_cifar10", "wgan_mnist"])
 def test_width_and_images_of_every_network(settings, notebook, network):
     shape = (8, 8, 3 if "cifar10" in notebook else 1)
@@ -218,6 +218,7 @@ CASES = [
     ("vae_cifar10", {"depth": 2, "activation": "tanh", "binarize": "fixed"}),
     ("gan_mnist", {}),
     ("gan_cifar10", {"network": "conv"}),
+    ("gan_cifar10", {"network": "dcgan", "loss": "hinge", "spectral_norm": True, "ema": 0.9}),
     ("wgan_mnist", {"n_critic": 2}),
     ("wgan_mnist", {"n_critic": 2, "lipschitz": "clip"}),
     ("wgan_cifar10", {"network": "conv", "n_critic": 2}),

@@ -92,6 +92,11 @@ class Dataset:
         return self.x_train.shape[1:]
 
     @property
+    def class_count(self) -> int:
+        """The number of classes: one more than the largest label; 0 without labels."""
+        return 0 if self.y_train is None else 1 + int(max(self.y_train.max(), self.y_test.max()))
+
+    @property
     def counts(self) -> dict[str, int]:
         """The number of images in each part."""
         return {"train": len(self.x_train), "validation": len(self.x_validation), "test": len(self.x_test)}

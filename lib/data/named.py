@@ -71,6 +71,18 @@ def header(name: str) -> tuple[int, tuple[int, int, int]]:
     return count, tuple(shape)
 
 
+def class_count(name: str) -> int:
+    """The number of classes, 0 for a dataset without labels, read without the pixels. Downloads nothing.
+
+    Raises:
+        UserError: as `header`.
+    """
+    if name in BUILT_IN:
+        return len(BUILT_IN[name].class_names)
+    labels = _read(npz.read_labels, dataset._path(_file(name)))
+    return 0 if labels is None else 1 + int(labels.max())
+
+
 def verify(name: str) -> str:
     """One line of good news about a dataset that was read and checked in full. Downloads nothing.
 

@@ -57,6 +57,12 @@ def headers(path: Path) -> dict[str, Header]:
     return found
 
 
+def read_labels(path: Path) -> np.ndarray | None:
+    """The training images' labels as they are stored; None without labels."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return arrays.get("y_train")
+
+
 def image_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     """[N, H, W] is [N, H, W, 1]."""
     return shape if len(shape) == 4 else (*shape, 1)

@@ -18,10 +18,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from lib.backend import keras, ops, tf
+from lib.backend import Lazy, keras, ops, tf
 from lib.errors import UserError
 from lib.models.description import Description, Settings
 from lib.models.layers import facts, stream
+
+custom = Lazy("lib.models.custom")
 
 
 def unit_range(images):
@@ -100,8 +102,17 @@ class ImageModel:
         """Images [B, H, W, C] in [0, 1] of latents [B, latent_dim]."""
         raise NotImplementedError
 
+    def arranged(self, z: np.ndarray) -> np.ndarray:
+        """Latents [N, latent_dim] of a gallery as it shows them: by class if the latents have one."""
+        return z
+
     def encode(self, images):
         """Latents [B, latent_dim] of uint8 images [B, H, W, C]; None for a model that cannot encode."""
+        return None
+
+    def fitted_latents(self, images: np.ndarray, count: int) -> np.ndarray | None:
+        """Latents [count, latent_dim] of a density that is fitted to where the encoder puts training images, uint8
+        [N, H, W, C]; None for a model without encoder."""
         return None
 
     def kl_per_latent(self, images):
@@ -131,6 +142,11 @@ class ImageModel:
     @property
     def latent_dim(self) -> int:
         return self.settings.latent_dim
+
+    @property
+    def classes(self) -> int:
+        """The number of classes whose labels the training needs beside the images; 0: it needs none."""
+        return 0
 
     @classmethod
     def images_a_step(cls, settings: Settings) -> int:
@@ -162,7 +178,11 @@ class ImageModel:
         self.compile(optimizer=None, jit_compile=self.settings.jit_compile)
         self.optimizers = self.make_optimizers()
         for name, one in self.optimizers.items():  # their state must be there for a checkpoint to be put in
-            one.build((self.networks.get(name) or self).trainable_weights)
+            one.build(self.weights_of(name))
+
+    def weights_of(self, name: str) -> list:
+        """The weights that the optimizer of this name updates."""
+        return (self.networks.get(name) or self).trainable_weights
 
     def variables_of_training(self) -> list:
         """Every variable that the next epoch depends on: weights, states of random generators, and of the optimizers.
@@ -194,6 +214,7 @@ class ImageModel:
 
     def _on_blocks(self, step, jit_compile):
         """What `fit()` calls: takes a block of minibatches, [K, B, ...], and makes a step on each in one compiled loop.
+        With labels, a block is the pair of both.
 
         Keras' own loop, steps_per_execution, asks the pipeline for each minibatch: a step of the mlp VAE took 3 to 5 %
         longer, of GAN and WGAN as long.
@@ -202,10 +223,11 @@ class ImageModel:
         @tf.function(jit_compile=jit_compile, autograph=False)
         def steps(block):
             def one(number):
-                step(block[number])
+                step(tf.nest.map_structure(lambda each: each[number], block))
                 return number + 1
 
-            tf.while_loop(lambda number: number < tf.shape(block)[0], one, [tf.constant(0)])
+            length = tf.shape(tf.nest.flatten(block)[0])[0]
+            tf.while_loop(lambda number: number < length, one, [tf.constant(0)])
             return self.get_metrics_result()
 
         return lambda iterator: steps(next(iterator))
@@ -232,8 +254,7 @@ class Adversarial(ImageModel):
         """Images [B, H, W, C] in [0, 1] -> one number each, [B, 1]; its name is that of the saved network."""
         raise NotImplementedError
 
-    @staticmethod
-    def estimate(real, fake):
+    def estimate(self, real, fake):
         """What the judge's outputs for real and generated images, [N, 1] both, say of their distance -> scalar."""
         raise NotImplementedError
 
@@ -248,15 +269,51 @@ class Adversarial(ImageModel):
     def generate(self, z):
         return self.generator(z, training=False)
 
+    def arranged(self, z):
+        if not self.classes:
+            return z
+        z, rows = z.copy(), np.arange(len(z))
+        class_, wanted = z[:, : self.classes].argmax(axis=1), rows * self.classes // len(z)
+        z[rows, class_], z[rows, wanted] = z[rows, wanted], z[rows, class_]  # still draws of the prior, given the class
+        return z
+
+    def images_and_classes(self, batch):
+        """Of a batch from the pipeline the images [B, H, W, C] in [0, 1], and their classes, one-hot [B, classes] or
+        None."""
+        if not self.classes:
+            return unit_range(batch), None
+        images, labels = batch
+        return unit_range(images), ops.one_hot(labels, self.classes)
+
+    def classes_of(self, latents):
+        """The classes of latents [B, latent_dim], one-hot [B, classes]; None without classes."""
+        return custom.class_of(latents, self.classes) if self.classes else None
+
+    def scores(self, images, classes=None, training=False):
+        """The judge's outputs, [B, 1], for images [B, H, W, C] in [0, 1] of these classes, one-hot [B, classes]."""
+        return self.judge([images, classes] if self.classes else images, training=training)
+
     def update(self, network, tape, loss) -> None:
         """One optimizer step of a network on the gradient of its loss."""
         weights = network.trainable_weights
         gradients = tape.gradient(loss, weights)
         self.optimizers[network.name].apply_gradients(zip(gradients, weights, strict=True))
 
-    def judged(self, images: np.ndarray) -> np.ndarray:
-        """The judge's outputs [N, 1] for uint8 images [N, H, W, C], in inference mode."""
-        return judged(self.judge, images)
+    def judged(self, images: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+        """The judge's outputs [N, 1] for uint8 images [N, H, W, C] with these labels [N], in inference mode."""
+        from lib.scores import estimates
+
+        if not self.classes:
+            return judged(self.judge, images)
+        batches = zip(estimates.parts(images), estimates.parts(labels), strict=True)
+        return np.concatenate([self.scores(*self.images_and_classes(batch)) for batch in batches])
+
+    def judged_fakes(self, card, count: int) -> np.ndarray:
+        """The judge's outputs for the scorecard's first `count` generated images, [count, 1]."""
+        from lib.scores.drawing import latents
+
+        labels = latents(count, self.latent_dim)[:, : self.classes].argmax(axis=1) if self.classes else None
+        return self.judged(card.images(self, count), labels)
 
     def numbers(self, dataset, card):
         """`estimate` by the final judge on as many training images as there are test images, on validation and on test
@@ -267,21 +324,26 @@ class Adversarial(ImageModel):
         from lib.scores import estimates
 
         name, count = self.estimate_name, len(dataset.x_test)
-        splits = {"train": estimates.some(dataset.x_train, count), "validation": dataset.x_validation}
-        splits |= {"test": dataset.x_test}
-        splits = {f"{name}_{split}": images for split, images in splits.items() if len(images)}
-        found = {key: self.judged(images) for key, images in splits.items()}
-        fake = self.judged(card.images(self, max(map(len, found.values()))))
+        labels = (dataset.y_train, dataset.y_validation, dataset.y_test) if self.classes else (None,) * 3
+        splits = {
+            "train": (estimates.some(dataset.x_train, count), self.classes and estimates.some(labels[0], count)),
+            "validation": (dataset.x_validation, labels[1]),
+            "test": (dataset.x_test, labels[2]),
+        }
+        splits = {f"{name}_{split}": pair for split, pair in splits.items() if len(pair[0])}
+        found = {key: self.judged(*pair) for key, pair in splits.items()}
+        fake = self.judged_fakes(card, max(map(len, found.values())))
         others = {"real": card.held_out, **estimates.damaged(card.held_out, estimates.SEED)}
+        held_out = card.dataset.y_validation
         return {
             "metrics": {key: float(self.estimate(scores, fake[: len(scores)])) for key, scores in found.items()},
             "references": {
                 f"{name}_test": {
-                    which: float(self.estimate(found[f"{name}_test"], self.judged(images)))
+                    which: float(self.estimate(found[f"{name}_test"], self.judged(images, held_out)))
                     for which, images in others.items()
                 }
             },
-            "samples_n": {key: len(images) for key, images in splits.items()},
+            "samples_n": {key: len(scores) for key, scores in found.items()},
             "absent": {} if len(dataset.x_validation) else {f"{name}_validation": "validation is 0"},
         }
 

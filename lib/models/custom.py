@@ -1,6 +1,6 @@
 """Keras classes of our own. Importing this module imports TensorFlow: models do so when they are built."""
 
-from lib.backend import keras, tf
+from lib.backend import keras, ops, tf
 
 
 @keras.saving.register_keras_serializable("latent_report")
@@ -14,6 +14,67 @@ class PixelVariance(keras.layers.Layer):
 
     def call(self, logits):
         return logits
+
+
+@keras.saving.register_keras_serializable("latent_report")
+class ClassOfLatents(keras.layers.Layer):
+    """Latents [B, Z] -> the same and their class as one-hot, [B, Z + classes]: the largest of the first `classes`
+    latents says the class. So each class is equally likely under the prior, and a class-conditional generator still is
+    a function of its latents."""
+
+    def __init__(self, classes, **kwargs):
+        super().__init__(**kwargs)
+        self.classes = classes
+
+    def call(self, latents):
+        return ops.concatenate([latents, class_of(latents, self.classes)], axis=1)
+
+    def get_config(self):
+        return {**super().get_config(), "classes": self.classes}
+
+
+def class_of(latents, classes: int):
+    """The class of latents [B, Z] as one-hot, [B, classes], float32."""
+    return ops.one_hot(ops.argmax(latents[:, :classes], axis=1), classes)
+
+
+class Spectral:
+    """A layer whose kernel is divided by its largest singular value, so that it changes no distance by more than a
+    factor of 1 (Miyato et al. 2018, algorithm 1): one step of the power method for each pass in training."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        normal = keras.initializers.RandomNormal()
+        self.direction = self.add_weight(
+            shape=(self._kernel.shape[-1],), initializer=normal, trainable=False, name="direction", dtype="float32"
+        )
+
+    def normalised_kernel(self, training):
+        rows = ops.reshape(self._kernel.value, (-1, self._kernel.shape[-1]))
+        fixed = ops.stop_gradient(rows)
+        left = tf.math.l2_normalize(tf.linalg.matvec(fixed, self.direction.value))
+        right = tf.math.l2_normalize(tf.linalg.matvec(fixed, left, transpose_a=True))
+        if training:
+            self.direction.assign(right)
+        largest = tf.tensordot(left, tf.linalg.matvec(rows, right), 1)
+        return ops.cast(self._kernel.value / largest, self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable("latent_report")
+class SpectralDense(Spectral, keras.layers.Dense):
+    """Dense with spectral normalisation, without an activation."""
+
+    def call(self, inputs, training=False):
+        outputs = ops.matmul(inputs, self.normalised_kernel(training))
+        return outputs + self.bias if self.use_bias else outputs
+
+
+@keras.saving.register_keras_serializable("latent_report")
+class SpectralConv2D(Spectral, keras.layers.Conv2D):
+    """Conv2D with spectral normalisation, without an activation."""
+
+    def call(self, inputs, training=False):
+        return ops.conv(inputs, self.normalised_kernel(training), self.strides, self.padding) + self.bias
 
 
 class FusedAdam(keras.optimizers.Adam):

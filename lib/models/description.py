@@ -79,7 +79,7 @@ class Settings(BaseModel):
     seed: integer(0, 2**31 - 1)
     latent_dim: integer(1, 4096)
     width: integer(1, 16384)
-    network: Literal["mlp", "conv"]
+    network: Literal["mlp", "conv", "dcgan"]
     epochs: integer(1, 100_000)
     batch_size: integer(2, 8192)
     learning_rate: positive(1)

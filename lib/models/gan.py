@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
+from pydantic import model_validator
 
 from lib.backend import Lazy, keras, ops, tf, untuned
 from lib.models import layers
-from lib.models.base import Adversarial, judged, unit_range
-from lib.models.description import Description, Settings, share
+from lib.models.base import Adversarial, judged
+from lib.models.description import Description, Settings, integer, share
 
 custom = Lazy("lib.models.custom")
 
 LOG_2 = math.log(2.0)
+CLASSES_SAID = (
+    "The GAN is class-conditional: the largest of the first {} latents says which class an image is of. Galleries show "
+    "one class after another."
+)
+SPLITS = ("train", "validation", "test")
 DROPOUT = 0.3  # of the mlp discriminator: without it, galleries of mlp GANs on MNIST lost most digits but 4, 7 and 9
 
 
 class GANSettings(Settings):
-    """A GAN's settings."""
+    """A GAN's settings.
+
+    `classes`: the number of the dataset's classes for a class-conditional GAN, 0 for another.
+    `ema`: how much of the generator's average over the steps each step keeps; the average is what generates. 0: none.
+    """
 
     beta_1: share()
+    loss: Literal["non_saturating", "hinge"]
+    spectral_norm: bool
+    classes: integer(0, 1000)
+    ema: share()
+
+    @model_validator(mode="after")
+    def _latents_for_classes(self):
+        if self.classes > self.latent_dim:
+            raise ValueError(f"classes = {self.classes}: expected at most latent_dim, which is {self.latent_dim}")
+        return self
 
 
 # ---- losses --------------------------------------------------------------------------------------
@@ -42,6 +63,18 @@ def non_saturating_loss(fake_logits):
     return ops.mean(ops.softplus(-fake_logits))
 
 
+def hinge_loss(real_scores, fake_scores):
+    """The discriminator's hinge loss, [B, 1] both -> scalar (Lim & Ye 2017, arXiv:1705.02894, eq. 3)."""
+    return ops.mean(ops.relu(1.0 - real_scores)) + ops.mean(ops.relu(1.0 + fake_scores))
+
+
+def tv_estimate(hinge_loss):
+    """1 - hinge loss / 2, at most 1: in expectation, and on images that the discriminator was not fitted to, a lower
+    bound of the total variation distance, because no scores have a smaller hinge loss than 2 - 2 TV (Nguyen et al.
+    2009, arXiv:math/0510521, section 3)."""
+    return 1.0 - 0.5 * hinge_loss
+
+
 # ---- the model -----------------------------------------------------------------------------------
 
 
@@ -50,31 +83,61 @@ class GAN(Adversarial):
 
     Settings = GANSettings
     images_per_second = (6_500, 2_200)
-    estimate_name = "jsd"
+
+    def __init__(self, settings, shape):
+        super().__init__(settings, shape)
+        self.learner = self.generator  # the generator that is trained
+        if settings.ema:
+            self.generator = self.build_generator()
+            self.generator.set_weights(self.learner.get_weights())
+
+    @property
+    def estimate_name(self):
+        return "tv" if self.settings.loss == "hinge" else "jsd"
 
     @classmethod
     def describe(cls, settings):
-        splits = {f"jsd_{split}": f"JSD, {split} (nats)" for split in ("train", "validation", "test", "fresh")}
+        hinge = settings.loss == "hinge"
+        name, word, unit = ("tv", "total variation", "") if hinge else ("jsd", "JSD", "nats")
+        splits = {f"{name}_{split}": f"{word}, {split}{f' ({unit})' * bool(unit)}" for split in SPLITS}
+        kept = "kernels divided by their largest singular value; " * settings.spectral_norm
         return Description(
             title="GAN",
-            columns={"d_loss": "discriminator", "g_loss": "generator", "jsd": "JSD estimate"},
-            curve=(("jsd",),),
+            columns={"d_loss": "discriminator", "g_loss": "generator", name: f"{word} estimate"},
+            curve=((name,),),
             losses=(("d_loss", "g_loss"),),
-            units=("nats",),
-            levels={"log 2, the maximum": LOG_2},
-            headline="jsd_test",
-            metrics=splits,
-            figures=("jsd",),
-            assumptions={"layers of the GAN": f"{settings.network}; see the tables of layers above"},
+            units=(unit,),
+            levels={"1, the maximum": 1.0} if hinge else {"log 2, the maximum": LOG_2},
+            headline=f"{name}_test",
+            metrics=splits | {"jsd_fresh": "JSD, fresh (nats)"},
+            figures=(name,),
+            assumptions={"layers of the GAN": f"{settings.network}; {kept}see the tables of layers above"},
             steps=("generator", "discriminator"),
+            about=CLASSES_SAID.format(settings.classes) if settings.classes else "",
         )
 
+    @property
+    def classes(self):
+        return self.settings.classes
+
     def build_generator(self):
-        return layers.generator(self.image_shape, self.settings)
+        return layers.generator(self.image_shape, self.settings, self.classes)
 
     def build_judge(self):
-        """The discriminator: images [B, H, W, C] in [0, 1] -> logits [B, 1] of "this image is real"."""
-        return layers.judge(self.image_shape, self.settings, "discriminator", scale=2.0, dropout=DROPOUT)
+        """The discriminator: images [B, H, W, C] in [0, 1] -> [B, 1], logits of "this image is real" or, for the hinge
+        loss, scores; of a class-conditional GAN, it takes the images' classes too, one-hot [B, classes]."""
+        return layers.judge(
+            self.image_shape,
+            self.settings,
+            "discriminator",
+            scale=2.0,
+            dropout=DROPOUT,
+            spectral=self.settings.spectral_norm,
+            classes=self.classes,
+        )
+
+    def weights_of(self, name):
+        return (self.learner if name == self.learner.name else self.judge).trainable_weights
 
     def make_optimizers(self):
         rate, beta_1 = self.settings.learning_rate, self.settings.beta_1
@@ -82,43 +145,56 @@ class GAN(Adversarial):
 
     # -- the algorithm
 
-    def judge_loss(self, real_logits, fake_logits):
+    def judge_loss(self, real, fake):
         """What the discriminator minimises."""
-        return discriminator_loss(real_logits, fake_logits)
+        return (hinge_loss if self.settings.loss == "hinge" else discriminator_loss)(real, fake)
 
-    def generator_loss(self, fake_logits):
+    def generator_loss(self, fake):
         """What the generator minimises."""
-        return non_saturating_loss(fake_logits)
+        return -ops.mean(fake) if self.settings.loss == "hinge" else non_saturating_loss(fake)
 
-    def train_step(self, images):
-        real = unit_range(images)
+    def train_step(self, batch):
+        real, classes = self.images_and_classes(batch)
+        latents = self.latents(real.shape[0], self.training_seed)
+        wanted = self.classes_of(latents)
         with tf.GradientTape() as generator_tape:
-            fake = self.generator(self.latents(images.shape[0], self.training_seed), training=True)
+            fake = self.learner(latents, training=True)
 
         with tf.GradientTape() as tape:
-            logits = self.judge(real, training=True), self.judge(fake, training=True)
-            d_loss = self.judge_loss(*logits)
+            scores = self.scores(real, classes, training=True), self.scores(fake, wanted, training=True)
+            d_loss = self.judge_loss(*scores)
         self.update(self.judge, tape, d_loss)
 
         with generator_tape:  # continues with the same images: the generator runs once per step
-            g_loss = self.generator_loss(self.judge(fake, training=True))
-        self.update(self.generator, generator_tape, g_loss)
-        return self.report(d_loss=d_loss, g_loss=g_loss, **{self.estimate_name: self.estimate(*logits)})
+            g_loss = self.generator_loss(self.scores(fake, wanted, training=True))
+        self.update(self.learner, generator_tape, g_loss)
+        if self.settings.ema:
+            self.average()
+        return self.report(d_loss=d_loss, g_loss=g_loss, **{self.estimate_name: self.estimate(*scores)})
 
-    def test_step(self, images):
-        fake = self.generator(self.latents(images.shape[0], self.testing_seed), training=False)
-        logits = self.judge(unit_range(images), training=False), self.judge(fake, training=False)
-        d_loss, g_loss = self.judge_loss(*logits), self.generator_loss(logits[1])
-        return self.report(d_loss=d_loss, g_loss=g_loss, **{self.estimate_name: self.estimate(*logits)})
+    def average(self):
+        """Moves the generator's weights, an exponential moving average, towards the learner's."""
+        for kept, new in zip(self.generator.weights, self.learner.weights, strict=True):
+            kept.assign(self.settings.ema * kept + (1.0 - self.settings.ema) * new)
+
+    def test_step(self, batch):
+        real, classes = self.images_and_classes(batch)
+        latents = self.latents(real.shape[0], self.testing_seed)
+        fake = self.generator(latents, training=False)
+        scores = self.scores(real, classes), self.scores(fake, self.classes_of(latents))
+        d_loss, g_loss = self.judge_loss(*scores), self.generator_loss(scores[1])
+        return self.report(d_loss=d_loss, g_loss=g_loss, **{self.estimate_name: self.estimate(*scores)})
 
     # -- numbers
 
-    @staticmethod
-    def estimate(real, fake):
+    def estimate(self, real, fake):
+        if self.settings.loss == "hinge":
+            return tv_estimate(hinge_loss(real, fake))
         return jsd_estimate(discriminator_loss(real, fake))
 
     def numbers(self, dataset, card):
-        """The JSD estimate, nats: by the trained discriminator on each split, and by a fresh one.
+        """The estimate by the trained discriminator on each split, JSD in nats or, with the hinge loss, total
+        variation; and the JSD estimate by a fresh discriminator.
 
         It is a bound only where the discriminator was not fitted to the images: the training images' value is none.
         """

@@ -151,8 +151,7 @@ class WGAN(Adversarial):
 
     # -- numbers
 
-    @staticmethod
-    def estimate(real, fake):
+    def estimate(self, real, fake):
         return emd_estimate(real, fake)
 
     def numbers(self, dataset, card):

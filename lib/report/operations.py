@@ -31,7 +31,8 @@ def of(network) -> list[dict]:
     """The operations of a Keras network of one path from latents to images, with weights in float32.
 
     "linear" has "weights" [inputs, outputs] and "bias", "conv" weights [height, width, inputs, outputs] of the kernel,
-    "affine" has "scale" and "bias"; each comes with all numbers that are needed to compute it.
+    "affine" has "scale" and "bias", "classes" the "count" of `custom.ClassOfLatents`; each comes with all numbers that
+    are needed to compute it.
 
     Raises:
         UnknownLayerError: as it says.
@@ -46,6 +47,8 @@ def of(network) -> list[dict]:
             found += _activation(layer.activation)
         elif kind in ("Conv2D", "Conv2DTranspose"):
             found += [_convolution(layer, kind), *_activation(layer.activation)]
+        elif kind == "ClassOfLatents":
+            found.append({"op": "classes", "count": layer.classes})
         elif kind == "BatchNormalization":
             _scaled(found, *_normalisation(layer))
         elif kind == "Rescaling":
@@ -250,6 +253,8 @@ def _computed(one: dict, x: np.ndarray) -> np.ndarray:
     """One operation on [N, inputs]."""
     if one["op"] == "activation":
         return ACTIVATIONS[one["name"]](x, np.float32(one["parameter"])).astype(np.float32)
+    if one["op"] == "classes":
+        return np.column_stack([x, np.eye(one["count"], dtype=np.float32)[x[:, : one["count"]].argmax(axis=1)]])
     if one["op"] == "affine":
         return (x.reshape(len(x), -1, len(one["bias"])) * one["scale"] + one["bias"]).reshape(len(x), -1)
     return x @ one["weights"] + one["bias"] if one["op"] == "linear" else _convolved(one, x)

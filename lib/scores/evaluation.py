@@ -48,7 +48,7 @@ class Snapshots(keras.callbacks.Callback):
 
     def keep(self) -> None:
         self.epochs.append(self.done)
-        self.images.append(decode(self.model, latents(GRID, self.model.latent_dim)))
+        self.images.append(decode(self.model, self.model.arranged(latents(GRID, self.model.latent_dim))))
 
 
 def samples(model, dataset, snapshots: Snapshots) -> dict[str, np.ndarray]:
@@ -59,8 +59,10 @@ def samples(model, dataset, snapshots: Snapshots) -> dict[str, np.ndarray]:
     kept = {
         "grid_epochs": np.array(snapshots.epochs),
         "grids": np.stack(snapshots.images),
-        "samples": decode(model, latents(SAMPLES, model.latent_dim)),
+        "samples": decode(model, model.arranged(latents(SAMPLES, model.latent_dim))),
     }
+    if (fitted := model.fitted_latents(dataset.x_train, SAMPLES)) is not None:
+        kept["fitted"] = decode(model, fitted)
     kept["nearest"] = dataset.x_train[estimates.nearest(kept["samples"][:SHOWN], dataset.x_train)]
     return Made(kept | latent_space(model, dataset), networks_digest(model.networks), None, dataset.record())
 

@@ -208,6 +208,13 @@ def _reconstructions(samples: dict) -> list[dict]:
     return [{"picture": tiles(np.stack(rows), count, f"{count} test images above their reconstructions", 430)}]
 
 
+def _fitted(samples: dict) -> list[dict]:
+    if "fitted" not in samples:
+        return []
+    rows = [*samples["samples"][:10], *samples["fitted"][:10]]
+    return [{"picture": tiles(np.stack(rows), 10, "10 samples of the prior above 10 of the fitted density", 430)}]
+
+
 def _latent_map(one: Record, samples: dict) -> list[dict]:
     names = ("z1", "z2") if one.settings.latent_dim <= 2 else ("principal component 1", "principal component 2")
     return [{"picture": drawing(figures.latent_map(samples["latent_map"], samples.get("labels"), names), "png")}]
@@ -269,11 +276,17 @@ def _inside(records: Records, done: list[Record]) -> dict:
     """What each encoder's latents represent: reconstructions, and a map of test images."""
     chosen = [one for one, *_ in by_setting(each for each in done if "originals" in each.samples)]
     kinds = ("reconstructions", "latent_map")
-    panels = [_panel(records, [one], [cell for kind in kinds for cell in _kind(kind, [one])]) for one in chosen]
+    parts = [[cell for kind in kinds for cell in _kind(kind, [one])] + _fitted(one.samples) for one in chosen]
+    panels = [_panel(records, [one], cells) for one, cells in zip(chosen, parts, strict=True)]
     caption = (
         "Above, test images and below them their reconstructions. Beside, where the encoder places test images, "
         "coloured by class; training does not use the classes."
     )
+    if any("fitted" in one.samples for one in chosen):
+        caption += (
+            " Last, samples of the prior and below them samples of a mixture of ten Gaussians that was fitted to the "
+            "latents of training images: if these look better, the encoder leaves gaps in the prior."
+        )
     several = f"{len(panels)} settings" if len(panels) > 1 else "one setting"
     summary = f"Reconstructions and latent maps of {several}"
     return {"summary": summary, "figure": _illustration(panels, chosen, caption)} if panels else {}

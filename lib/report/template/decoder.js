@@ -32,6 +32,12 @@ async function network(facts) {
       const act = ACTIVATIONS[one.name](one.parameter);
       return (x) => { for (let i = 0; i < x.length; i++) x[i] = act(x[i]); return x; };
     }
+    if (one.op === "classes") return (x) => {
+      const first = x.subarray(0, one.count), out = new Float32Array(x.length + one.count);
+      out.set(x);
+      out[x.length + first.indexOf(Math.max(...first))] = 1;
+      return out;
+    };
     const count = one.outputs, scale = taken(count), bias = taken(count);
     if (one.op === "affine") return (x) => { for (let i = 0; i < x.length; i++) x[i] = x[i] * scale[i % count] + bias[i % count]; return x; };
     const matrix = one.exact ? taken(one.inputs * count) : new Float32Array(one.inputs * count);
