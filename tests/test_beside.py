@@ -51,9 +51,14 @@ def test_the_self_test_goes_on_beside_the_runs_and_after_them(planned, started, 
 
 def test_an_interrupted_study_leaves_no_process(planned, started, monkeypatch):
     monkeypatch.setattr(cache, "found", lambda *_: None)
-    with pytest.raises(KeyboardInterrupt), beside.report(planned) as ended:
-        ended(planned.runs[0])
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with beside.report(planned) as ended:
+            ended(planned.runs[0])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert len(started) == 2
     assert all(process.wait(20) for process in started)
 
