@@ -15,7 +15,7 @@ import pytest
 from lib import data
 
 # Whichever process is done with a file takes the next: the longest come first, else one would be left with them.
-LONGEST = ("faults", "report", "demo", "engine", "cells", "notebooks", "own_data", "browser", "own_models", "worker")
+LONGEST = ("faults", "demo", "engine", "cells", "report", "notebooks", "own_data", "browser", "own_models", "worker")
 LONGEST += ("compare", "models", "cluster", "lab")
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ROOT = Path(__file__).resolve().parent.parent
