@@ -223,7 +223,7 @@ def _execute(study, todo, trained, options, head: str) -> int:
     """
     from lib import data
     from lib.data.cache import scores_folder
-    from lib.report import execution
+    from lib.report import beside
     from lib.study import cluster, engine, kernel
 
     if not todo:
@@ -238,10 +238,13 @@ def _execute(study, todo, trained, options, head: str) -> int:
     here = engine.workers_and_threads(len(todo), options.workers)
     alone = not (options.no_report or options.only)
     crew_here = cluster.connected(options.scheduler, study) if options.scheduler else engine.local(*here)
-    with crew_here as crew, execution.self_testing(alone):
+    with crew_here as crew, beside.report(study, alone) as ended:
         costs = engine.costs(todo, crew.threads, trained)
         print(head + engine.expected(costs, crew.workers, crew.threads), flush=True)
-        failed = engine.run_all(todo, crew, limits, fail_fast=options.fail_fast, trained=trained, fresh=options.force)
+        if alone:
+            print(f"each run's page, with its images, appears in {study.folder / 'notebooks'} when it ends", flush=True)
+        ways = {"fail_fast": options.fail_fast, "trained": trained, "fresh": options.force, "ended": ended}
+        failed = engine.run_all(todo, crew, limits, **ways)
     for name, cause in failed.items():
         print(f"latent-report: {name} failed: {cause}", file=sys.stderr)
     return _finish(study, options) or bool(failed)

@@ -15,7 +15,8 @@ import pytest
 from lib import data
 
 # Whichever process is done with a file takes the next: the longest come first, else one would be left with them.
-LONGEST = ("faults", "demo", "cells", "engine", "report", "notebooks", "own_models", "models", "cluster", "lab")
+LONGEST = ("faults", "demo", "engine", "cells", "report", "notebooks", "own_data", "browser", "own_models", "worker")
+LONGEST += ("compare", "models", "cluster", "lab")
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))

@@ -1,18 +1,15 @@
 """The demo study end to end, with tiny settings: 22 runs, 17 figures, one page, and a browser to show it."""
 
-import math
 import re
-from dataclasses import replace
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 import synthetic
+from conftest import command
 from test_notebooks import without_noise
 
-from lib import data, runs
-from lib.__main__ import main
+from lib import runs
 from lib.notebooks import NOTEBOOKS
-from lib.scores import classifier
 from lib.study import plan
 
 
@@ -28,22 +25,23 @@ def made(study):
 
 
 @pytest.fixture(scope="module")
-def _short_classifier():
-    """A classifier of few of the coloured shapes: that of all of them takes longer than the six runs."""
-    train = classifier._train
-    shapes = data.load("shapes")
-    few = replace(shapes, x_train=shapes.x_train[:500], y_train=shapes.y_train[:500])
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(classifier, "math", SimpleNamespace(ceil=lambda number: 5, sqrt=math.sqrt))
-        patched.setattr(classifier, "_train", lambda dataset, folder: train(few, folder))
-        classifier.classifier(shapes)
+def done(study, made):
+    synthetic.finish(study, leave_out=[run.name for run in made.values()])
+    return command("run", "demo", "--out", study.folder, "-p", "epochs", 1)
 
 
 @pytest.fixture(scope="module")
-def demo(study, made, _short_classifier):
-    synthetic.finish(study, leave_out=[run.name for run in made.values()])
-    assert main(["run", "demo", "--out", str(study.folder), "-p", "epochs", "1"]) == 0
+def demo(study, done):
+    assert done.returncode == 0, done.stderr
     return study.folder
+
+
+def test_the_first_lines_say_where_to_look(demo, done):
+    _, where, *said = done.stdout.splitlines()
+    assert str(demo / "notebooks") in where
+    (place,) = [number for number, line in enumerate(said) if line.startswith("the first images: ")]
+    assert Path(said[place].removeprefix("the first images: ")) in (demo / "notebooks").iterdir()
+    assert said[place - 1].startswith("[1/6] "), "as soon as the first run is done"
 
 
 def test_the_report_is_whole(demo):

@@ -253,8 +253,9 @@ def test_commit_replaces_the_old_run_whole(made):
 HOLDER = """import sys, time
 from pathlib import Path
 from lib.runs import locks
+start = time.monotonic()
 locks.take(Path(sys.argv[1]))
-print("taken", flush=True)
+print("taken" if time.monotonic() - start < locks.PATIENCE else "taken after a wait", flush=True)
 time.sleep(100)"""
 
 

@@ -47,7 +47,7 @@ BUILT_IN = {
     "mnist": BuiltIn("MNIST: 70,000 handwritten digits", 60_000, (28, 28, 1), DIGITS),
     "cifar10": BuiltIn("CIFAR-10: 60,000 photographs", 50_000, (32, 32, 3), OBJECTS),
     "digits": BuiltIn("scikit-learn's 1,797 handwritten digits, enlarged", DIGITS_TRAIN, (28, 28, 1), DIGITS),
-    "shapes": BuiltIn("6,000 drawn shapes on textured grounds", 5_000, (32, 32, 3), SHAPES),
+    "shapes": BuiltIn("6,000 bright shapes on dark grounds, drawn", 5_000, (32, 32, 3), SHAPES),
 }
 DATASETS = tuple(BUILT_IN)
 

@@ -1,4 +1,5 @@
-"""The networks that make images, as the report's page computes them: `python -m lib.report.decoders FOLDER...`.
+"""The networks that make images, as the report's page computes them: `python -m lib.report.decoders FOLDER...`, or
+the folders on standard input, one a line.
 
 The report itself never imports TensorFlow: it starts this as a process of its own, once for all runs that need it. Each
 run gets a `decoder.npz` beside its networks, made anew only when these are newer.
@@ -28,6 +29,7 @@ from lib.runs.ownership import DECODER
 LIMIT, WANTED = 0.5, 0.3  # grey levels from Keras on average: at most, and about as many as there should be
 FITTED, COMPARED = 1000, 100  # samples of the prior for which weights are rounded, and which measure the difference
 REAL = 20  # test images kept
+DECODED = 40  # settings at most: a second or a few each
 FEW = 5  # runs for which no further process is started: each imports TensorFlow
 
 
@@ -149,7 +151,7 @@ def write(folder: Path, made: dict[str, Any]) -> None:
     files.write_aside(folder / DECODER, packed.getvalue())
 
 
-def main(folders: list[str]) -> None:
+def main(folders: Iterable[str]) -> None:
     """Writes each folder's decoder; one that fails is named, and the others go on."""
     for folder in map(Path, folders):
         try:
@@ -159,4 +161,4 @@ def main(folders: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(sys.argv[1:] or (line.rstrip("\n") for line in sys.stdin))

@@ -4,7 +4,7 @@ import logging
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from lib.data import cache
 from lib.errors import UserError
 from lib.notebooks import NOTEBOOK_DIR, ROOT
 from lib.runs import keys
-from lib.study import job, kernel, plan
+from lib.study import kernel, plan
 
 
 def report(study: plan.Study, apart: bool = False) -> nbformat.NotebookNode:
@@ -69,22 +69,13 @@ def _tested() -> dict[str, Any]:
     return {"notebook": keys.notebook_digest("estimators"), "sources": sources, "versions": keys.versions()}
 
 
-@contextmanager
-def self_testing(wanted: bool):
-    """Executes the self-test while the block lasts, with what it leaves of the processors: the report then has it.
-
-    One that is not done by then goes on, and whoever builds the report waits for it; an error in the block ends it.
-    """
-    if not wanted or cache.found("estimators", _tested()):
-        yield
-        return
+def self_testing() -> subprocess.Popen | None:
+    """A process that executes the self-test with what others leave of the processors; None if it has been executed."""
+    if cache.found("estimators", _tested()):
+        return None
     words = [sys.executable, "-c", f"from {__name__} import self_test; self_test()"]
     quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)  # the report says what fails
     process = subprocess.Popen(words, cwd=ROOT, start_new_session=True, **quiet)
     with suppress(psutil.Error):
         psutil.Process(process.pid).nice(19)
-    try:
-        yield
-    except BaseException:
-        job.end_tree(process.pid)
-        raise
+    return process

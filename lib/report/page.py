@@ -22,7 +22,6 @@ from lib.runs import ownership
 from lib.study import plan
 
 HEAVY = 15e6  # bytes of a page
-DECODED = 40  # settings at most: a second or a few each
 
 
 class IncompleteError(UserError):
@@ -48,7 +47,7 @@ def build(study: plan.Study, evidence: Sequence[plan.Study] = (), strict: bool =
     page, found = study.folder / "index.html", records.collect(study, evidence)
     try:
         _check(found, page)
-        decoders.complete([group[0].planned.folder for group in by_setting(found.done)][:DECODED])
+        decoders.complete([group[0].planned.folder for group in by_setting(found.done)][: decoders.DECODED])
         files.write_all(_contents(found, execution.report(study, apart), page, apart))
         if page.parent.parent == plan.REPORTS_DIR:
             files.write_all([(home := page.parent.parent / page.name, landing.landing(home))])
@@ -85,7 +84,7 @@ def _contents(
     yield folder / "report.ipynb", nbformat.writes(notebook)
     for one in found.done:
         if outdated(one, made := folder / "notebooks" / f"{one.name}.html"):
-            yield made, of_run(one)
+            yield made, of_run(one.planned)
     self_test = html.render(execution.self_test(), "Can the numbers be trusted?", home="../index.html")
     yield folder / "notebooks" / "estimators.html", self_test
     markup, images = markup_of(found, notebook, page), {}
@@ -144,8 +143,8 @@ def outdated(one: Record, page: Path) -> bool:
     )
 
 
-def of_run(one: Record) -> str:
-    """A run's notebook as a page."""
-    notebook = nbformat.read(one.planned.folder / "notebook.ipynb", as_version=4)
-    markup = html.render(notebook, one.name, home="../index.html")
+def of_run(run: plan.PlannedRun) -> str:
+    """A finished run's notebook as a page."""
+    notebook = nbformat.read(run.folder / "notebook.ipynb", as_version=4)
+    markup = html.render(notebook, run.name, home="../index.html")
     return markup.replace(f"{ROOT}/", "")  # this machine's paths do not concern the reader

@@ -228,7 +228,7 @@ def frames(grids: np.ndarray, alt: str) -> dict:
     if grids.shape[-1] == 1:
         return picture(_lossless(Image.fromarray(strip[..., 0])), "webp", (width, height), alt)
     twice = Image.fromarray(strip.repeat(2, axis=0).repeat(2, axis=1))
-    return picture(_saved(twice, "WEBP", quality=68, method=6), "webp", (width, height), alt)
+    return picture(_saved(twice, "WEBP", quality=68, method=5), "webp", (width, height), alt)
 
 
 def _lossless(image: Image.Image) -> bytes:

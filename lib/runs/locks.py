@@ -101,11 +101,12 @@ def take(folder: Path) -> None:
     if inside in _MINE:
         return
     process = psutil.Process()
+    ours = _owner(folder) in [(parent.pid, HOST) for parent in process.parents()]  # the lock: no use to wait for it
     try:
         if beside not in _MINE:
-            _MINE[beside] = acquire(beside)
+            _MINE[beside] = acquire(beside, 0 if ours else PATIENCE)
     except Timeout:
-        if _owner(folder) not in [(parent.pid, HOST) for parent in process.parents()]:
+        if not ours:
             raise _busy(folder) from None
         _MINE[inside] = acquire(inside)
         return

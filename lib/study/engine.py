@@ -191,16 +191,18 @@ def run_all(
     fail_fast: bool = False,
     trained: Collection[str] = (),
     fresh: bool = False,
+    ended: Callable[[PlannedRun], None] = lambda run: None,
 ) -> dict[str, str]:
     """Has a crew carry out runs and shows how they go; returns {name: cause} of the failed.
 
     Args:
         trained: names of the runs of which only the numbers are computed.
+        ended: called with each run that is done, as soon as it is.
         fresh: whether all is done from the start, and what is done already too.
     """
     expected = costs(todo, crew.threads, trained)
     with _noted_signals() as signals, Progress(expected, crew.workers) as progress:
-        execution = _Execution(crew, limits, trained, fresh, progress)
+        execution = _Execution(crew, limits, trained, fresh, progress, ended)
         try:
             for run in in_order(todo, expected):
                 execution.submit(run)
@@ -217,8 +219,9 @@ def run_all(
 class _Execution:
     """Runs with a crew at work on them; see `run_all`."""
 
-    def __init__(self, crew: Crew, limits: Limits, trained: Collection[str], fresh: bool, progress: Progress):
+    def __init__(self, crew: Crew, limits: Limits, trained: Collection[str], fresh: bool, progress: Progress, ended):
         self.crew, self.limits, self.trained, self.fresh, self.progress = crew, limits, trained, fresh, progress
+        self.ended = ended
         self.pending: dict[Future, PlannedRun] = {}
         self.busy: dict[PlannedRun, tuple[float, int]] = {}  # others are at work on them: since when, on what record
         self.lost: Counter[str] = Counter()
@@ -253,9 +256,9 @@ class _Execution:
         final = isinstance(future.exception(), self.crew.final)
         if kind == "done":
             trained = "" if run.name in self.trained else self.progress.trained(run, seconds)
-            self.progress.ended(run, f"done in {runs.duration(seconds)}{trained}")
+            self.done(run, f"done in {runs.duration(seconds)}{trained}")
         elif kind == "elsewhere":
-            self.progress.ended(run, "done elsewhere")
+            self.done(run, "done elsewhere")
         elif kind == "failed":
             self.fail(run, words)
         elif kind == "busy":
@@ -263,6 +266,10 @@ class _Execution:
             self.progress.again(run, f"{words or 'another process'} is working on it; waiting for that")
         else:  # "lost", or "stopped" by a hiccup: we still want it
             self.lose(run, words or kind, final)
+
+    def done(self, run: PlannedRun, words: str) -> None:
+        self.progress.ended(run, words)
+        self.ended(run)
 
     def fail(self, run: PlannedRun, cause: str) -> None:
         self.failed[run.name] = cause
@@ -288,7 +295,7 @@ class _Execution:
             return
         del self.busy[run]
         if record != _written(run) and states.of(run.folder, run.settings)[0] == "done":
-            self.progress.ended(run, "done elsewhere")
+            self.done(run, "done elsewhere")
         else:
             self.submit(run)
 
