@@ -29,7 +29,7 @@ notebooks:
   vae_mnist: {defaults: {dataset: digits, epochs: 12, width: 8}, runs: [{latent_dim: [3, 12]}]}
   gan_mnist:
     defaults: {dataset: digits, epochs: 12, width: 8, network: conv}
-    runs: [{latent_dim: 2}, {latent_dim: 10, classes: 10}]
+    runs: [{latent_dim: 2}, {latent_dim: 10, classes: 10, network: mlp}]
 """
 VAE, DEEP = "vae_mnist-latent_dim3-width8-seed0", "vae_mnist-latent_dim12-width8-seed0"
 

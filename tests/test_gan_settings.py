@@ -68,6 +68,20 @@ def test_a_spectral_layer_divides_by_its_largest_singular_value(layer, shape):
     assert np.array_equal(before, layer.direction), "only training may move it"
 
 
+@pytest.mark.parametrize("network", ["mlp", "dcgan"])
+def test_a_saved_discriminator_judges_as_before(settings, tmp_path, network):
+    ours = settings("gan_mnist", **TINY, classes=10, spectral_norm=True, network=network)
+    model, pixels, labels = build(ours, (8, 8, 1)), images(30), np.arange(30) % 10
+    for _ in range(3):
+        model.scores(*model.images_and_classes((pixels, labels)), training=True)  # moves the directions
+    model.judge.save(tmp_path / "judge.keras")
+    fresh = build(ours, (8, 8, 1))
+    before = fresh.judged(pixels, labels)
+    fresh.judge.set_weights(keras.models.load_model(tmp_path / "judge.keras", compile=False).get_weights())
+    assert np.allclose(fresh.judged(pixels, labels), model.judged(pixels, labels), atol=1e-6)
+    assert not np.allclose(before, model.judged(pixels, labels), atol=1e-3)
+
+
 def test_a_gradient_passes_through_the_normalisation():
     """The score does not change when the kernel is made longer: its gradient is at a right angle to the kernel."""
     layer, x = SpectralDense(1, use_bias=False), tf.constant(RNG.normal(size=(8, 5)).astype("f"))

@@ -59,6 +59,12 @@ class Spectral:
         largest = tf.tensordot(left, tf.linalg.matvec(rows, right), 1)
         return ops.cast(self._kernel.value / largest, self.compute_dtype)
 
+    def save_own_variables(self, store):  # Keras' Dense and Conv2D save kernel and bias only
+        keras.layers.Layer.save_own_variables(self, store)
+
+    def load_own_variables(self, store):
+        keras.layers.Layer.load_own_variables(self, store)
+
 
 @keras.saving.register_keras_serializable("latent_report")
 class SpectralDense(Spectral, keras.layers.Dense):
