@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from lib.report import claims
@@ -183,6 +185,33 @@ def test_datasets_are_compared_on_their_own_scale():
     found = verdict(12, results)
     assert found.word == "supported"
     assert found.outcomes[0].after == pytest.approx([0.05] * 3)
+    longer = [one | {"settings": one["settings"] | {"epochs": 60}} for one in results if "mnist" in str(one["settings"])]
+    alone = [one for one in results if "mnist" not in str(one["settings"])] + longer
+    assert verdict(12, alone).why == "no runs to compare", "runs of unequal length are not compared"
+
+
+def test_speeds_come_from_the_benchmark(monkeypatch, tmp_path):
+    cases = {"vae": (20, 512, 4.0), "gan": (100, 256, 3.0), "wgan": (100, 128, 3.0)}
+    rows = [
+        {"notebook": f"{model}_{family}", "latent_dim": z, "width": width, "network": "mlp", "turn": turn}
+        | {"images_per_second": (100 * times if family == "mnist" else 100) + turn}
+        for model, (z, width, times) in cases.items()
+        for family in ("mnist", "cifar10")
+        for turn in range(1, 6)
+    ]
+    monkeypatch.setattr(claims, "SPEED", tmp_path / "speed.json")
+    claims.SPEED.write_text(json.dumps({"rows": rows}))
+    runs = [run(f"{model}_{family}", images_per_second=1.0) for model in cases for family in ("mnist", "cifar10")]
+    found = verdict(13, runs)
+    assert (found.word, [one.seeds for one in found.outcomes]) == ("supported", [5, 5, 5])
+    assert found.outcomes[0].before == [101, 102, 103, 104, 105]
+    assert verdict(13, runs[:4]).why == "no runs for 1 of 3 comparisons", "a study without WGANs says nothing of them"
+    for one in runs:
+        one["dataset"] = {"canonical": False}
+    assert verdict(13, runs).word == "no verdict", "stand-in data"
+    slower = [row | {"images_per_second": 50 + row["turn"]} if row["notebook"] == "gan_mnist" else row for row in rows]
+    claims.SPEED.write_text(json.dumps({"rows": slower}))
+    assert verdict(13, [one | {"dataset": {"canonical": True}} for one in runs]).word == "refuted"
 
 
 def test_the_classifiers_features_are_preferred_to_pixels_and_their_number_of_images_counts():

@@ -14,6 +14,7 @@ In two cases there is no decision, and the report only says which way the number
 """
 
 import itertools
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,10 +23,12 @@ from statistics import fmean
 
 import yaml
 
+from lib.notebooks import ROOT
 from lib.series import CONFIDENCE, half_interval
 
 RULES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 LEFT_OPEN = RULES["left_open"]
+SPEED = ROOT / "benchmarks" / "results" / "speed.json"  # what benchmarks/speed.py has measured
 MIN_SEEDS = 3
 MIN_SAMPLES = 1000  # images behind a number; below, no verdict
 WORDS = ("supported", "refuted", "undecided", "no verdict")
@@ -291,8 +294,26 @@ def _missing(claim: Claim, found: Sequence[Outcome]) -> str:
     return f"{missing} of {len(claim.tests)} comparisons" if missing else ""
 
 
+def timed(results: Sequence[dict]) -> list[dict]:
+    """The benchmark's turns as if they were runs, a turn for a seed, of those notebooks that have runs: how fast a run
+    was also depends on what else its machine did."""
+    data = {one["settings"]["notebook"]: one["dataset"] for one in results}
+    return [
+        {
+            "settings": row | {"seed": row["turn"]},
+            "dataset": data[row["notebook"]],
+            "metrics": {},
+            "images_per_second": row["images_per_second"],
+        }
+        for row in json.loads(SPEED.read_bytes())["rows"]
+        if row["notebook"] in data
+    ]
+
+
 def outcome(test: Test, results: Sequence[dict]) -> Outcome:
-    """Pairs the runs that a test compares, by seed."""
+    """Pairs the runs that a test compares, by seed; for a speed, the turns of the benchmark."""
+    if test.measure.value == "speed":
+        results = timed(results)
     pairs = _of_one_kind(_pairs(test, results), test.rising)
     by_seed: dict[int, list] = {}
     for pair in pairs:

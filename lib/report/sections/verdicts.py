@@ -123,7 +123,7 @@ def _outcome(one: claims.Outcome, shared: int) -> dict:
     test, decided = one.test, "open" if one.hindrance else one.decided
     points = YES_OR_NO[one.points_to]
     holds = f"open, points to {points}" if decided == "open" != one.points_to else YES_OR_NO[decided]
-    epochs = " → ".join(dict.fromkeys(listed(side) for side in one.epochs))
+    epochs = " → ".join(dict.fromkeys(listed(side) for side in one.epochs if side != [0]))  # a benchmark has none
     sides = [Aligned(spread(side, shared) if side else "") for side in (one.before, one.after)]
     what = test.measure.label + ", of pixels" * (one.metric == "frechet_pixels")
     return row(_compared(test), what, *sides, one.there, test.needed, one.large, one.seeds, epochs, holds)
