@@ -85,9 +85,12 @@ def table(rows: list[dict]) -> str:
 
     def said(chosen, which, name):
         values = [row[which][name] for row in chosen if which in row]
-        return f"{fmean(values):.3g} ({min(values):.3g} to {max(values):.3g})" if values else ""
+        if not values:
+            return ""
+        spread = f" ({min(values):.3g} to {max(values):.3g})" if len(values) > 1 else ""
+        return f"{fmean(values):.3g}{spread}"
 
-    head = ("setting", "seeds", "steps", "Fréchet", "with average", "recall", "with average ")
+    head = ("setting", "seeds", "steps", "Fréchet", "of the average", "recall", "of the average")
     lines = [head, ["---"] * len(head)]
     for case in CASES:
         if chosen := [row for row in rows if row["case"] == case]:
