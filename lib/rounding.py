@@ -36,6 +36,11 @@ def spread(values: Sequence[float], decimals: int | None = None) -> str:
     return " ± ".join(filter(None, mean_and_deviation(values, decimals)))
 
 
+def span(values: Sequence[float], decimals: int) -> str:
+    """' (1.7 to 2.3)', the lowest and the highest of some values; '' for none."""
+    return f" ({number(min(values), decimals)} to {number(max(values), decimals)})" if values else ""
+
+
 def mean_and_deviation(values: Sequence[float], decimals: int | None = None) -> tuple[str, str]:
     """Mean and standard deviation over seeds, with the same decimals; of a single value the latter is ""."""
     if len(values) < 2:
