@@ -141,7 +141,7 @@ class Scorecard:
             (folder / "references.json").write_text(json.dumps(marks), encoding="utf-8")
 
         key = cache_key(self.dataset, "Scorecard", "further", "_by") | {"classifier": digest(judge.weights)}
-        folder = cache.cached(f"further-{self.dataset.name}", key, make)
+        folder = cache.cached(f"scorecard{seed}-{self.dataset.name}", key, make)
         with np.load(folder / "real.npz") as arrays:
             distance = estimates.frechet_distance(judge(images)[0], arrays["features"])
         marks = json.loads((folder / "references.json").read_bytes())

@@ -83,7 +83,7 @@ def further(dataset, first: Classifier, seed: int, say: Callable[[str], None] = 
         weights = _train(dataset, folder, seed).get_weights()
         np.savez_compressed(folder / "weights.npz", *(each.astype(np.float16) for each in weights))  # half the size
 
-    folder = cache.cached(f"classifier-{dataset.name}", _key(dataset, seed), make)
+    folder = cache.cached(f"classifier{seed}-{dataset.name}", _key(dataset, seed), make)
     with np.load(folder / "weights.npz") as arrays:
         weights = tuple(arrays[name].astype(np.float32) for name in arrays.files)
     return Classifier(first.network, _accuracy(folder), weights)
