@@ -182,7 +182,8 @@ def row(asked: Mapping, result: dict | None, metrics: Mapping[str, Any], referen
     Args:
         asked: its settings by name.
         result: its result.json; None while it is not finished.
-        metrics, references: its numbers by name, and theirs; `real` of `frechet` becomes `frechet_real`.
+        metrics, references: its numbers by name, and theirs; `real` of `frechet` becomes `frechet_real`. The same by
+            the further classifiers, trained from seeds 2 and 3, are `frechet_classifier_2` and `frechet_classifier_3`.
     """
     own = {name: value for name, value in asked.items() if name not in ("output_dir", "notebook")}
     own["dataset"] = Path(own["dataset"]).name
@@ -195,6 +196,8 @@ def row(asked: Mapping, result: dict | None, metrics: Mapping[str, Any], referen
     found |= _flat("images", dataset["counts"])
     for name, value in metrics.items():
         found |= {name: value} | _flat(name, references.get(name, {}))
+        others = (each for each in result.get("further_classifiers", ()) if name in each["metrics"])
+        found |= {f"{name}_classifier_{each['seed']}": each["metrics"][name] for each in others}
     for name in ("scorecard", "seconds", "steps", "parameters"):
         found |= _flat(name, result.get(name, {}))
     return found | {name: result[name] for name in LAST if name in result}

@@ -36,6 +36,22 @@ def spread(values: Sequence[float], decimals: int | None = None) -> str:
     return " ± ".join(filter(None, mean_and_deviation(values, decimals)))
 
 
+def span(values: Sequence[float], decimals: int) -> str:
+    """'(1.7 to 2.3)', the lowest and the highest of several values; '' for fewer."""
+    return f"({number(min(values), decimals)} to {number(max(values), decimals)})" if len(values) > 1 else ""
+
+
+def spread_and_span(values: Sequence[Sequence[float]], decimals: int | None = None) -> str:
+    """'1.9 ± 0.1 (1.7 to 2.3)': a number over its seeds as `spread` writes it, and between which of its means it lies.
+
+    Args:
+        values: by each classifier, one a seed; those of the first are told, and of all the lowest and the highest mean.
+    """
+    own = values[0] if values else ()
+    decimals = _own(own) if own and decimals is None else decimals
+    return f"{spread(own, decimals)} {span([fmean(each) for each in values if each], decimals or 0)}".strip()
+
+
 def mean_and_deviation(values: Sequence[float], decimals: int | None = None) -> tuple[str, str]:
     """Mean and standard deviation over seeds, with the same decimals; of a single value the latter is ""."""
     if len(values) < 2:

@@ -39,6 +39,7 @@ class Series:
 
     Attributes:
         numbers: by the setting's value and the seed.
+        further: the same by each further classifier, where all runs have been scored by these.
         own: whether some run is of the study itself, not of its evidence.
         shared: the settings that all runs have.
     """
@@ -47,6 +48,7 @@ class Series:
     numbers: dict[Any, dict[int, float]]
     own: bool
     shared: dict[str, Any]
+    further: tuple[dict[Any, dict[int, float]], ...] = ()
 
     @property
     def seeds(self) -> int:
@@ -83,7 +85,7 @@ def series(results: Iterable[tuple[bool, dict]], setting: str, metric: str) -> l
     Args:
         results: whether a run is of the study itself, and its result.json; of the same run twice the first counts.
     """
-    found: dict[tuple, tuple[dict, dict, set]] = {}
+    found: dict[tuple, tuple[dict, dict, set, dict]] = {}
     for own, one in results:
         value, settings = one["metrics"].get(metric), one["settings"]
         if setting not in settings or not isinstance(value, int | float) or not math.isfinite(value):
@@ -91,15 +93,44 @@ def series(results: Iterable[tuple[bool, dict]], setting: str, metric: str) -> l
         shared = {name: each for name, each in settings.items() if name not in {*APART, setting}}
         shared["dataset"] = Path(one["dataset"]["name"]).name
         key = (one["dataset"].get("sha256"), *sorted((name, repr(each)) for name, each in shared.items()))
-        _, numbers, owners = found.setdefault(key, (shared, {}, set()))
-        numbers.setdefault(settings[setting], {}).setdefault(settings.get("seed", 0), float(value))
+        _, numbers, owners, runs = found.setdefault(key, (shared, {}, set(), {}))
+        place = settings[setting], settings.get("seed", 0)
+        numbers.setdefault(place[0], {}).setdefault(place[1], float(value))
         owners.add(own)
+        runs.setdefault(place, one)
     made = [
-        Series(setting, {value: numbers[value] for value in figures.ordered(numbers)}, True in owners, shared)
-        for shared, numbers, owners in found.values()
+        Series(
+            setting,
+            {value: numbers[value] for value in figures.ordered(numbers)},
+            True in owners,
+            shared,
+            _further(runs, metric),
+        )
+        for shared, numbers, owners, runs in found.values()
         if len(numbers) > 1
     ]
     return sorted(made, key=lambda one: one.rank, reverse=True)
+
+
+def _further(runs: dict[tuple[Any, int], dict], metric: str) -> tuple[dict[Any, dict[int, float]], ...]:
+    """The numbers of a series' runs by each further classifier."""
+    found: list[dict[Any, dict[int, float]]] = []
+    for values in zip(*(by_classifier(one, metric)[1:] for one in runs.values()), strict=False):
+        found.append({})
+        for (value, seed), number in zip(runs, values, strict=True):
+            found[-1].setdefault(value, {})[seed] = number
+    return tuple(found)
+
+
+def by_classifier(result: dict, metric: str) -> list[float]:
+    """A run's number by the classifier of all scores, and by the further ones, if it was scored by these.
+
+    Args:
+        result: its result.json.
+        metric: that it has.
+    """
+    others = (one["metrics"] for one in result.get("further_classifiers", ()))
+    return [result["metrics"][metric], *(one[metric] for one in others if metric in one)]
 
 
 def apart(one: Series, others: Iterable[Series]) -> str:

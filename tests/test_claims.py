@@ -281,3 +281,46 @@ def test_of_a_claim_that_nothing_changes_a_change_either_way_is_large():
         runs += [run("vae_cifar10", width=1024, seed=seed, test_loss=150.0 * factor) for seed in range(3)]
         (one,) = verdict(7, runs).outcomes
         assert one.large == large
+
+
+def seen(result, *distances, marks=MARKS):
+    """The result of a run that was scored by further classifiers too."""
+    others = [{"metrics": {"frechet": each}, "references": {"frechet": marks}} for each in distances]
+    return result | {"further_classifiers": others}
+
+
+def better(*last):
+    """The VAE's distances on CIFAR-10, falling with latent_dim; with 20, `last` by further classifiers."""
+    values = {2: (9, 9, 9), 10: (5, 5, 5), 20: (3, *last)}
+    return [
+        seen(run("vae_cifar10", z, seed=seed, frechet=own + seed / 10), *(each + seed / 10 for each in others))
+        for z, (own, *others) in values.items()
+        for seed in range(3)
+    ]
+
+
+def test_an_order_by_the_distance_counts_only_if_all_classifiers_agree():
+    assert verdict(6, better(3.2, 2.8)).word == "supported"
+    found = verdict(6, better(3.2, 7.0))
+    assert (found.word, found.why, found.points_to) == ("undecided", "the classifiers disagree", "undecided")
+    assert [one.there for one in found.outcomes] == ["yes", "classifiers disagree"]
+
+
+def test_runs_of_which_some_were_scored_by_one_classifier_are_compared_by_that():
+    results = better(3.2, 7.0)
+    del results[-1]["further_classifiers"]
+    assert str(verdict(6, results)) == "supported"
+
+
+def test_each_classifier_has_its_own_scale_of_damage():
+    colour = {"real": 1.0, "mean_image": 11.0}
+
+    def both(marks):
+        mnist = [seen(run("vae_mnist", seed=seed, frechet=4.0), 4.0) for seed in range(3)]
+        cifar10 = [seen(run("vae_cifar10", seed=seed, frechet=3.0), 3.0, marks=marks) for seed in range(3)]
+        for one in cifar10:
+            one["references"] = {"frechet": colour}
+        return verdict(12, mnist + cifar10).outcomes[0]
+
+    assert both(colour).there == "yes"
+    assert both({"real": 1.0, "mean_image": 101.0}).there == "classifiers disagree"

@@ -54,6 +54,22 @@ def test_a_change_is_taken_seed_by_seed_and_compared_with_the_spread():
     )
 
 
+def test_a_change_is_one_only_if_all_classifiers_agree():
+    def said(*others):
+        found = results(FALLING)
+        for _, one in found:
+            seen = [{"metrics": {"loss": each[one["settings"]["latent_dim"]]}} for each in others]
+            one["further_classifiers"] = seen
+        return effects.clause("Fréchet distance", "latent_dim", effects.changes(only(found)))
+
+    falling, rising = {2: 9.0, 10: 8.0, 20: 7.0}, {2: 7.0, 10: 8.0, 20: 9.0}
+    assert said(falling, falling) == said()
+    disputed = (
+        "the Fréchet distance changes from 100.0 to 70.0, by −30.0 % (−34.9 to −25.1), but the classifiers disagree"
+    )
+    assert said(falling, rising) == disputed
+
+
 def test_seeds_that_do_not_match_are_compared_by_their_means():
     unpaired = [(True, one) for _, one in results({2: [10.0, 12.0]})]
     for _, one in results({10: [20.0, 24.0]}):

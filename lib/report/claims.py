@@ -3,7 +3,8 @@
 A rule compares, seed by seed, runs that differ only in what it varies. If there are runs of several lengths or
 networks, it takes those with the most seeds. With three seeds or more and a one-sided 95 % t-interval around the mean
 effect, a gain *holds* when the mean reaches the minimum effect and the interval lies above zero, and *fails* when the
-whole interval lies below the minimum effect; otherwise it is open. If all tests of a claim hold, the claim is
+whole interval lies below the minimum effect; otherwise it is open. Where the runs were scored by several classifiers,
+what a Frechet distance shows counts only if it is the same by each of them. If all tests of a claim hold, the claim is
 supported; if one fails, it is refuted; otherwise it is undecided.
 
 In two cases there is no decision, and the report only says which way the numbers point:
@@ -16,7 +17,7 @@ In two cases there is no decision, and the report only says which way the number
 import itertools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -24,7 +25,7 @@ from statistics import fmean
 import yaml
 
 from lib.notebooks import ROOT
-from lib.series import CONFIDENCE, half_interval
+from lib.series import CONFIDENCE, by_classifier, half_interval
 
 RULES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 LEFT_OPEN = RULES["left_open"]
@@ -172,21 +173,38 @@ class Outcome:
     hindrance: str  # why these runs give no verdict; '' if they do
     metric: str  # from which the values were read
     reencoded: str = ""  # the name of the data if they are the write-up's, but stored with loss
+    further: tuple[list[float], ...] = ()  # the effects by each further classifier
+
+    def _agreed(self, said: Callable[[Sequence[float]], str], otherwise: str) -> str:
+        """What the effects say by every classifier."""
+        words = {said(effects) for effects in (self.effects, *self.further)}
+        return words.pop() if len(words) == 1 else otherwise
+
+    def _judged(self, otherwise: str, width: float | None = None) -> str:
+        return self._agreed(lambda each: judge(each, self.test.kind, self.test.measure.minimum, width), otherwise)
 
     @property
     def points_to(self) -> str:
-        return judge(self.effects, self.test.kind, self.test.measure.minimum, width=0.0)
+        return self._judged("open", width=0.0)
 
     @property
     def decided(self) -> str:
-        return judge(self.effects, self.test.kind, self.test.measure.minimum)
+        return self._judged("open")
+
+    @property
+    def disputed(self) -> bool:
+        """Whether different classifiers would decide differently."""
+        return self._judged("disputed") == "disputed"
 
     @property
     def there(self) -> str:
         """Whether there is any effect, be it smaller than claimed."""
         if self.hindrance or self.seeds < MIN_SEEDS:
             return "open"
-        low, high = _interval(self.effects)
+        return self._agreed(self._there, "classifiers disagree")
+
+    def _there(self, effects: Sequence[float]) -> str:
+        low, high = _interval(effects)
         if low <= 0 <= high:
             return "not clear"
         return "yes" if low > 0 or self.test.kind == "same" else "yes, the other way"
@@ -196,7 +214,10 @@ class Outcome:
         """Whether the effect is of the size that the rule names: whether its whole interval is, or none of it."""
         if self.hindrance or self.seeds < MIN_SEEDS:
             return "open"
-        (low, high), least = _interval(self.effects), self.test.measure.minimum
+        return self._agreed(self._large, "classifiers disagree")
+
+    def _large(self, effects: Sequence[float]) -> str:
+        (low, high), least = _interval(effects), self.test.measure.minimum
         sides = [(low, high), (-high, -low)] if self.test.kind == "same" else [(low, high)]
         if any(low >= least for low, _ in sides):
             return "yes"
@@ -275,7 +296,8 @@ def verdict(claim: Claim, results: Sequence[dict]) -> Verdict:
     if (missing := _missing(claim, found)) and word != "refuted":
         return Verdict(claim, found, "undecided", f"no runs for {missing}", points_to)
     if word == "undecided":
-        return Verdict(claim, found, word, "the seeds differ too much", points_to)
+        why = "the classifiers disagree" if any(one.disputed for one in found) else "the seeds differ too much"
+        return Verdict(claim, found, word, why, points_to)
     return Verdict(claim, found, word)
 
 
@@ -315,22 +337,45 @@ def outcome(test: Test, results: Sequence[dict]) -> Outcome:
     if test.measure.value == "speed":
         results = timed(results)
     pairs = _of_one_kind(_pairs(test, results), test.rising)
-    by_seed: dict[int, list] = {}
-    for pair in pairs:
-        by_seed.setdefault(pair[0]["settings"]["seed"], []).append([test.measure.of(run) for run in pair])
-    values = [[fmean(side) for side in zip(*rows, strict=True)] for _, rows in sorted(by_seed.items())]
+    values, *others = (_by_seed(test.measure, each) for each in _as_seen(pairs, test.measure))
     used = [run for pair in pairs for run in pair]
     return Outcome(
         test,
         before=[row[0] for row in values],
         after=[row[-1] for row in values] if test.after else [],
-        effects=[EFFECTS[test.measure.effect](*row) for row in values],
+        effects=_effects(test.measure, values),
         seeds=len(values),
         epochs=tuple(sorted({run["settings"].get("epochs", 0) for run in side}) for side in zip(*pairs, strict=True)),
         hindrance=next((why for run in used if (why := _hindrance(run, test.measure))), ""),
         metric=test.measure.metric(used[0]) if used else "",
         reencoded=next((name for run in used if (name := run["dataset"].get("reencoded"))), ""),
+        further=tuple(_effects(test.measure, each) for each in others),
     )
+
+
+def _as_seen(pairs: list[tuple[dict, ...]], measure: Measure) -> list[list[tuple[dict, ...]]]:
+    """The pairs as they are, and as each further classifier sees them, if it has seen all that is read from them."""
+    used = [run for pair in pairs for run in pair]
+    known = min((len(by_classifier(run, name)) - 1 if (name := measure.metric(run)) else 0 for run in used), default=0)
+    return [pairs, *([tuple(_by_further(run, place) for run in pair) for pair in pairs] for place in range(known))]
+
+
+def _by_further(result: dict, place: int) -> dict:
+    """A run's result with the numbers of one further classifier in place of those of the first."""
+    other = result["further_classifiers"][place]
+    return result | {part: result[part] | other[part] for part in ("metrics", "references")}
+
+
+def _by_seed(measure: Measure, pairs: list[tuple[dict, ...]]) -> list[list[float]]:
+    """A measure's value on each side, one row a seed."""
+    found: dict[int, list] = {}
+    for pair in pairs:
+        found.setdefault(pair[0]["settings"]["seed"], []).append([measure.of(run) for run in pair])
+    return [[fmean(side) for side in zip(*rows, strict=True)] for _, rows in sorted(found.items())]
+
+
+def _effects(measure: Measure, values: list[list[float]]) -> list[float]:
+    return [EFFECTS[measure.effect](*row) for row in values]
 
 
 def chosen(results: Sequence[dict], wanted: dict) -> list[dict]:

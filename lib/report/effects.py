@@ -8,7 +8,7 @@ Student's t: over the seeds that both sides have, or by Welch's method if they h
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, variance
 from typing import Any
 
@@ -33,6 +33,7 @@ class Change:
         size: relative to the first mean, or absolute if the numbers are not all positive.
         half: half the width of its interval; None if there are too few seeds.
         ratio: the absolute size over the spread between seeds; None if each value has one seed.
+        disputed: whether by one classifier it is clear, and by another it is not, or the other way round.
     """
 
     ends: tuple[Any, Any]
@@ -41,11 +42,19 @@ class Change:
     size: float
     half: float | None
     ratio: float | None
+    disputed: bool = False
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves out zero; without an interval, whether the change is not small."""
-        return abs(self.size) > (SMALL * self.relative if self.half is None else self.half)
+        """Whether the interval leaves out zero; without an interval, whether the change is not small. By all
+        classifiers, if there are several."""
+        return not self.disputed and self._way != 0
+
+    @property
+    def _way(self) -> int:
+        """1 if the number clearly rises, -1 if it clearly falls."""
+        large = abs(self.size) > (SMALL * self.relative if self.half is None else self.half)
+        return (1 if self.size > 0 else -1) * large
 
     @property
     def percent(self) -> str:
@@ -56,7 +65,12 @@ class Change:
 
 def change(one: Series, first: Any, last: Any) -> Change:
     """The change between two values, over the seeds that both have if there are two or more."""
-    before, after = one.numbers[first], one.numbers[last]
+    found, *others = (_change(numbers, one.spread, first, last) for numbers in (one.numbers, *one.further))
+    return replace(found, disputed=any(each._way != found._way for each in others))
+
+
+def _change(numbers: dict[Any, dict[int, float]], spread: float | None, first: Any, last: Any) -> Change:
+    before, after = numbers[first], numbers[last]
     seeds = sorted(before.keys() & after.keys())
     paired = len(seeds) > 1
     sides = [[each[seed] for seed in (seeds if paired else each)] for each in (before, after)]
@@ -69,7 +83,7 @@ def change(one: Series, first: Any, last: Any) -> Change:
         scale = means[0] if relative else 1
         size = (means[1] - means[0]) / scale
         half = _welch(*sides) / scale if min(map(len, sides)) > 1 else None
-    ratio = abs(means[1] - means[0]) / one.spread if one.spread else None
+    ratio = abs(means[1] - means[0]) / spread if spread else None
     return Change((first, last), means, relative, size, half, ratio)
 
 
@@ -136,6 +150,8 @@ def clause(label: str, setting: str, found: Sequence[Change], first: bool = True
     one, (start, end) = found[0], column(found[0].means)
     spread = _compared(one, "the spread between seeds" if first else "its spread")
     ends = f" from {start} to {end}{unit}," if first else ""
+    if one.disputed:
+        return f"the {name} changes{ends} by {_size(one, unit, signed=True)}, but the classifiers disagree"
     if not one.clear:
         return f"the {name} {_unclear(one, ends, unit)}{spread}"
     text = f"the {name} {verb(one)}{ends} by {_size(one, unit)}"

@@ -12,6 +12,7 @@ from lib.series import APART, NAMES, Series, apart, at, marks, series
 
 MOST = 3  # settings of one panel
 DRAWN = 4  # lines of one chart
+DISPUTED = "closer or further by different classifiers"
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +133,7 @@ def _series(group: list[Record], results: Sequence[tuple[bool, dict]]) -> dict[s
 
 # ---- all panels together -------------------------------------------------------------------------
 
-WORDS = {-1: "closer to real ones", 1: "further from real ones", 0: "not clearly different"}
+WORDS = {-1: "closer to real ones", 1: "further from real ones", 0: "not clearly different", 2: DISPUTED}
 
 
 def summary(shown: Sequence[Panel]) -> list[tuple[str, str]]:
@@ -140,10 +141,10 @@ def summary(shown: Sequence[Panel]) -> list[tuple[str, str]]:
     said = []
     for setting in dict.fromkeys(name for one in shown for name in one.settings):
         found = [(one, each) for one in shown if (each := one.change(setting))]
-        groups: dict[int, list] = {-1: [], 1: [], 0: []}
+        groups: dict[int, list] = {way: [] for way in WORDS}
         for one, each in found:
-            groups[each.clear * (-1 if each.size < 0 else 1)].append((one, each))
-        texts = [f"{WORDS[way]} for {_models(group, bool(way))}" for way, group in groups.items() if group]
+            groups[2 if each.disputed else each.clear * (-1 if each.size < 0 else 1)].append((one, each))
+        texts = [f"{WORDS[way]} for {_models(group, way in (-1, 1))}" for way, group in groups.items() if group]
         if len(groups[0]) == len(found) > 1:
             texts = [f"{WORDS[0]} for any model"]
         single = sum(each.half is None for _, each in found)

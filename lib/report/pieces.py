@@ -25,7 +25,7 @@ from PIL import Image
 from lib import figures
 from lib.errors import UserError
 from lib.report.records import Records
-from lib.rounding import decimals, number, spread
+from lib.rounding import decimals, number, spread, spread_and_span
 
 TEMPLATE = Path(__file__).parent / "template"
 
@@ -109,7 +109,8 @@ def _cell(value: Any) -> dict:
 
 
 def spreads(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, tuple[list[Aligned], int]]:
-    """For each column a text for each setting, the mean and deviation over its seeds, and the decimals they share.
+    """For each column a text for each setting and the decimals they share: the mean and deviation over its seeds, and
+    in brackets the lowest and the highest mean by any classifier, if there are several.
 
     Args:
         frame: rows of a table of records, whose index says which of them are of one setting.
@@ -119,8 +120,17 @@ def spreads(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, tuple[list[A
         values = frame[name] if name in frame else pd.Series(None, frame.index, dtype=object)
         cells = [[value for value in each if pd.notna(value)] for each in values.groupby(level=0, sort=False).agg(list)]
         shared = decimals(cells)
-        found[name] = [Aligned(spread(cell, shared)) for cell in cells], shared
+        others = [frame[other].groupby(level=0, sort=False).agg(list) for other in frame if _is_further(other, name)]
+        told = [
+            [cell, *(each for each in rest if pd.notna(each).all())] for cell, *rest in zip(cells, *others, strict=True)
+        ]
+        found[name] = [Aligned(spread_and_span(each, shared)) for each in told], shared
     return found
+
+
+def _is_further(column: str, name: str) -> bool:
+    """Whether a column has a number by a further classifier."""
+    return column.startswith(f"{name}_classifier_")
 
 
 # ---- texts with references -----------------------------------------------------------------------

@@ -18,7 +18,7 @@ from lib import finished, models, runs
 from lib.notebooks import NOTEBOOKS, ROOT
 from lib.report import claims, decoders
 from lib.runs import states
-from lib.series import SCORECARD
+from lib.series import SCORECARD, by_classifier
 from lib.settings import parameters
 from lib.study import plan
 
@@ -63,6 +63,10 @@ class Record:
         """What the same estimators give for other images: by metric and reference."""
         marks = self.result.get("references", {}) if self.result else {}
         return {metric: found for metric, each in marks.items() if (found := _finite(each))}
+
+    def by_classifier(self, metric: str) -> list[float]:
+        """One of its numbers by each classifier that scored it."""
+        return by_classifier(self.result, metric)
 
     @property
     def samples(self) -> dict[str, np.ndarray]:

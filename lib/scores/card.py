@@ -6,16 +6,15 @@ no number but a reason.
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from lib.backend import keras
 from lib.data import cache
 from lib.runs import keys
 from lib.scores import drawing, estimates
-from lib.scores.classifier import classifier
+from lib.scores.classifier import FURTHER, Classifier, classifier, further
 from lib.scores.estimates import COMPARED, SEED, parts, some, too_few
 
 BINS = 100  # of NDB, at most one for ten of the images that are scored: with fewer in a bin no test sees anything
@@ -44,7 +43,9 @@ class Scorecard:
         self.dataset, self.held_out, self.test = dataset, dataset.x_validation, dataset.x_test
         self.count = min(len(dataset.x_test), len(dataset.x_validation) * 4 // 5)
         self.classifier = None if without_classes(dataset) else classifier(dataset, say)
-        key = cache_key(dataset, "Scorecard") | {"classifier": self.classifier and digest(self.classifier.network)}
+        key = cache_key(dataset, "Scorecard") | {
+            "classifier": self.classifier and digest(self.classifier.network.get_weights())
+        }
         folder = cache.cached(f"scorecard-{dataset.name}", key, lambda folder: self._make(folder, dataset, say))
         with np.load(folder / "real.npz") as arrays:
             self.real = dict(arrays)
@@ -118,6 +119,35 @@ class Scorecard:
         scored = {names: score() for names, score in every.items() if names[0] not in self.absent}
         return {name: value for names, values in scored.items() for name, value in zip(names, values, strict=True)}
 
+    def further(self, images: np.ndarray, say=print) -> list[dict]:
+        """The Frechet distance of images, as `scores` takes them, by each further classifier, as a run records it.
+
+        Returns:
+            "seed", "accuracy", "metrics" {"frechet": value} and "references" {"frechet": {kind of images: value}} of
+            each; none where the dataset has no such distance.
+        """
+        if self.classifier is None or "frechet" in self.absent:
+            return []
+        return [self._by(further(self.dataset, self.classifier, seed, say), seed, images) for seed in FURTHER]
+
+    def _by(self, judge: Classifier, seed: int, images: np.ndarray) -> dict:
+        def make(folder: Path) -> None:
+            real = judge(some(self.test, self.count))[0]
+            marks = {
+                name: estimates.frechet_distance(judge(each)[0], real)
+                for name, each in self._references(self.dataset).items()
+            }
+            np.savez_compressed(folder / "real.npz", features=real)
+            (folder / "references.json").write_text(json.dumps(marks), encoding="utf-8")
+
+        key = cache_key(self.dataset, "Scorecard", "further", "_by") | {"classifier": digest(judge.weights)}
+        folder = cache.cached(f"scorecard{seed}-{self.dataset.name}", key, make)
+        with np.load(folder / "real.npz") as arrays:
+            distance = estimates.frechet_distance(judge(images)[0], arrays["features"])
+        marks = json.loads((folder / "references.json").read_bytes())
+        numbers = {"metrics": {"frechet": distance}, "references": {"frechet": marks}}
+        return {"seed": seed, "accuracy": judge.accuracy, **numbers}
+
     @staticmethod
     def images(model, count: int) -> np.ndarray:
         """The first `count` images of a model, uint8: the same latents for every run of this latent dimension."""
@@ -156,9 +186,9 @@ def without_classes(dataset) -> str:
     return "" if np.ptp(dataset.y_train) else "the training images have one label only"
 
 
-def digest(network: keras.Model) -> str:
+def digest(weights: Sequence[np.ndarray]) -> str:
     """sha256 of a network's weights: features of one classifier cannot be compared with those of another."""
-    return hashlib.sha256(b"".join(weight.tobytes() for weight in network.get_weights())).hexdigest()
+    return hashlib.sha256(b"".join(weight.tobytes() for weight in weights)).hexdigest()
 
 
 def cache_key(dataset, *code: str) -> dict:

@@ -21,6 +21,7 @@ from lib.scores.drawing import decode, latents
 
 GRID = 36  # images of the fixed-latent gallery
 SAMPLES = 100  # prior samples kept with a run
+OPTIONAL = ("absent", "further_classifiers")  # parts of what `evaluate` returns
 SHOWN = 10  # of these are shown beside the nearest training image
 
 
@@ -136,7 +137,8 @@ def evaluate(model, dataset, settings, say=print) -> dict[str, dict]:
 
     Returns:
         "metrics" {name: value}, "references" {metric: {reference: value}}, "samples_n" {metric: images used}, and
-        "scorecard", what the scores were made with; where some numbers cannot be had, "absent" {metric: why not}.
+        "scorecard", what the scores were made with; "further_classifiers", the Frechet distance by each of them, as
+        `Scorecard.further` gives it; where some numbers cannot be had, "absent" {metric: why not}.
 
     Raises:
         UserError: the model was built with other settings.
@@ -145,7 +147,8 @@ def evaluate(model, dataset, settings, say=print) -> dict[str, dict]:
     if dataset.changed:
         raise UserError(f"the images are not as `data.load` gave them: {LOAD_AGAIN}")
     card = Scorecard(dataset, say)
-    metrics = card.scores(card.images(model, card.count))
+    images = card.images(model, card.count)
+    metrics = card.scores(images)
     untrained = models.build(settings, dataset.shape, type(model))  # the seed gives the untrained network again
     before = card.scores(card.images(untrained, card.count))
     shared = {
@@ -156,6 +159,8 @@ def evaluate(model, dataset, settings, say=print) -> dict[str, dict]:
     own = model.numbers(dataset, card)
     found = {part: own[part] | shared[part] for part in shared} | {"scorecard": card.about()}
     found["references"] = {name: _finite(marks) for name, marks in found["references"].items()}
+    if further := card.further(images, say):
+        found["further_classifiers"] = further
     if absent := own["absent"] | card.absent:
         found["absent"] = absent
     return Made(found, networks_digest(model.networks), settings, dataset.record())
@@ -169,7 +174,7 @@ def score_again(folder: Path, settings) -> None:
     """Computes the numbers of a finished run anew, from its saved networks, and puts them into its result.json."""
     dataset = data.load(settings.dataset, settings.validation)
     found = evaluate(load(settings, dataset.shape, folder), dataset, settings, say=lambda line: None)
-    earlier = {name: value for name, value in runs.read_result(folder).items() if name != "absent"}
+    earlier = {name: value for name, value in runs.read_result(folder).items() if name not in OPTIONAL}
     result = earlier | found | {"evaluated": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     result["keys"]["evaluation"] = keys.evaluation_key(settings)
     runs.write_result(folder, result)

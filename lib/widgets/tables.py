@@ -7,6 +7,7 @@ from textwrap import dedent
 from IPython.display import Code, Markdown
 
 from lib import rounding
+from lib.series import by_classifier
 
 REFERENCES = ("real", "blurred", "noisy", "mean_image", "class_removed", "pixel_entropy")  # of no single run
 
@@ -58,14 +59,22 @@ def scores(found: dict[str, dict]) -> str:
 
 def _score_row(name: str, every: list[dict], marks: list) -> list[str]:
     """One number of each run, of the references, and how many images it is of; all share their decimals."""
-    texts = rounding.column([*(one["metrics"].get(name) for one in every), *marks])
+    values = [*(one["metrics"].get(name) for one in every), *marks]
+    texts, shared = rounding.column(values), rounding.decimals([] if each is None else [each] for each in values)
     own = [
-        f"**{text}**" if one["metrics"].get(name) is not None or name in one.get("absent", {}) else ""
+        f"**{text}** {_span(one, name, shared)}".strip()
+        if one["metrics"].get(name) is not None or name in one.get("absent", {})
+        else ""
         for one, text in zip(every, texts, strict=False)
     ]
     others = ["" if mark is None else text for mark, text in zip(marks, texts[len(every) :], strict=True)]
     images = max(one["samples_n"].get(name, 0) for one in every)
     return [f"`{name}`", *own, *others, f"{images:,}" if images else ""]
+
+
+def _span(one: dict, name: str, shared: int) -> str:
+    """Between what a number lies by several classifiers; '' if there is one."""
+    return rounding.span(by_classifier(one, name), shared) if name in one["metrics"] else ""
 
 
 def _remarks(found: dict[str, dict]) -> list[str]:
@@ -77,6 +86,8 @@ def _remarks(found: dict[str, dict]) -> list[str]:
             f" The classifier behind the scores recognises {card['classifier_accuracy']:.1%} of "
             f"{card['classifier_test_n']:,} test images correctly; `ndb` counts bins out of {card['bins']}."
         )
+        if any(one.get("further_classifiers") for one in found.values()):
+            lines[0] += " In brackets: the lowest and the highest by this and by two further classifiers."
     for which, one in found.items():
         if any(name.startswith("emd_") and value < 0 for name, value in one["metrics"].items()):
             lines.append(f"**A negative EMD estimate ({which}): the critic has failed, and it is meaningless.**")

@@ -17,12 +17,13 @@ from lib.report.words import (
     grids,
     headlines,
     listed,
+    measured,
     setting_of,
     slug,
     title_of,
     values_of,
 )
-from lib.rounding import decimals, mean_and_deviation, spread
+from lib.rounding import decimals, mean_and_deviation
 
 GALLERY = 36  # images; the first 36 samples come from the fixed latents
 INTRODUCED = ("VAE", "GAN", "WGAN")  # models to which report.ipynb has given headings
@@ -234,7 +235,7 @@ def _extent(group: list[Record]) -> list[figures.History]:
 
 def _numbers(records: Records, done: list[Record]) -> str:
     """The main number, sharpness and Fréchet distance of one setting, and which seed's images are shown."""
-    texts = [f"{records.short(name)} {spread(values_of(done, name))}" for name in headlines(done)]
+    texts = [f"{records.short(name)} {measured(done, name)}" for name in headlines(done)]
     if texts:  # galleries may show an earlier epoch
         texts[0] = f"after {listed(one.settings.epochs for one in done)} epochs: {texts[0]}"
     if len(done) > 1:

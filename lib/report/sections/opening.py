@@ -7,8 +7,7 @@ from lib import runs
 from lib.report import html, panels
 from lib.report.pieces import TEMPLATE, drawing, parts, piece, referred, tiles
 from lib.report.records import Record, Records
-from lib.report.words import by_setting, headlines, listed, slug, values_of
-from lib.rounding import spread
+from lib.report.words import by_setting, headlines, listed, measured, slug
 from lib.series import at
 from lib.study import plan
 
@@ -69,7 +68,7 @@ def _panel(one: panels.Panel) -> dict:
     more = "" if same[0].settings.notebook == path else f" {first.settings.notebook_name}"
     made = {"title": one.title, "anchor": _anchor(first) + (f"-{slug(more)}" if more else "")}
     if not one.series:
-        numbers = [f"{one.records.label(name)} {spread(values_of(one.group, name))}" for name in headlines(one.group)]
+        numbers = [f"{one.records.label(name)} {measured(one.group, name)}" for name in headlines(one.group)]
         return made | {"picture": thumbnail(one.group), "numbers": " · ".join(numbers)}
     return made | {"chart": drawing(one.figure()), "said": one.sentences(), "strip": _strip(one)}
 

@@ -10,7 +10,7 @@ from lib.report import claims
 from lib.report.pieces import drawing, in_lab, parts, piece
 from lib.report.records import Record, Records
 from lib.report.words import by_setting, differing, finished, headlines, listed, slug, titles, values_of
-from lib.rounding import decimals, number
+from lib.rounding import decimals, number, spread_and_span
 
 NAMES = {"latent_dim": "latent dimension"}  # of settings, where the setting's own is not a word
 
@@ -57,7 +57,12 @@ def _one_run(records: Records, one: Record, title: str, settings: list[str], pla
     for name, shared in places.items():
         value = one.metrics.get(name)
         sorted_by = "" if value is None else f"{value:.6g}"
-        cells.append({"text": number(value, shared), "number": True, "value": sorted_by})
+        text = (
+            number(value, shared)
+            if value is None
+            else spread_and_span([[by] for by in one.by_classifier(name)], shared)
+        )
+        cells.append({"text": text, "number": True, "value": sorted_by})
     return {"cells": cells, "name": one.name, "kind": "" if one.result else "missing"}
 
 
@@ -140,6 +145,9 @@ def _drawn(one: Record, title: str) -> dict:
         "page": one.page,
         "film": f"film-{slug(one.name)}",
         "metrics": {name: float(f"{value:.6g}") for name, value in one.metrics.items()},
+        "further": {
+            name: [float(f"{each:.6g}") for each in by] for name in one.metrics if (by := one.by_classifier(name)[1:])
+        },
         "curve": _curve(one),
     }
 

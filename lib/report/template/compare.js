@@ -108,7 +108,8 @@ function differences(columns, base, only, grouped) {
   });
   const numbers = study.metrics.map((name) => {
     const found = columns.map(({ runs }) => estimate(runs.map((run) => run.metrics[name] ?? NaN)));
-    return { name, kind: "number", cells: measured(found, columns, base) };
+    const means = columns.map(({ runs }) => byClassifier(runs, name));
+    return { name, kind: "number", cells: measured(found, means, columns, base) };
   });
   const rows = [...settings, ...numbers], known = (row) => row.cells.map((cell) => cell.value).filter((value) => value !== undefined);
   if (!only || columns.length < 2) return { rows: rows.filter((row) => known(row).length), hidden: "" };
@@ -119,17 +120,31 @@ function differences(columns, base, only, grouped) {
 }
 
 // One number of every column: texts that share their decimals, and the differences from the baseline.
-function measured(found, columns, base) {
+function measured(found, means, columns, base) {
   const own = found.filter(({ n, mean }) => n && mean).map(({ mean, half }) => places(mean, half)).sort((a, b) => a - b);
   const shared = own.length ? Math.min(own[own.length >> 1], own[0] + 1) : 0;
   const write = (value) => value && Math.abs(value) < 0.5 * 10 ** -shared ? digits(value) : fixed(value, shared);
-  const from = base ? found[columns.indexOf(base)] : null;
+  const at = columns.indexOf(base), from = base ? found[at] : null;
+  const span = (values) => values.length > 1 ? ` (${write(Math.min(...values))} to ${write(Math.max(...values))})` : "";
   return found.map((one, i) => {
     if (!one.n) return { text: "–" };
     const short = one.n < columns[i].runs.length ? ` (${one.n} seed${one.n > 1 ? "s" : ""})` : "";
-    const text = `${write(one.mean)}${one.half || one.n > 1 ? ` ± ${fixed(one.half, shared)}` : ""}${short}`;
-    return { value: one.mean, text, difference: from?.n && one !== from ? difference(one.mean, from.mean, shared) : "" };
+    const text = `${write(one.mean)}${one.half || one.n > 1 ? ` ± ${fixed(one.half, shared)}` : ""}${span(means[i])}${short}`;
+    if (!from?.n || one === from) return { value: one.mean, text, difference: "" };
+    return { value: one.mean, text, difference: disputed(means[i], means[at]) ? "the classifiers disagree" : difference(one.mean, from.mean, shared) };
   });
+}
+
+// A number's mean over runs by each classifier that scored all of them.
+function byClassifier(runs, name) {
+  const each = runs.filter((run) => name in run.metrics).map((run) => [run.metrics[name], ...run.further[name] ?? []]);
+  const shared = each.length ? Math.min(...each.map((values) => values.length)) : 0;
+  return Array.from({ length: shared }, (_, i) => each.reduce((sum, values) => sum + values[i], 0) / each.length);
+}
+
+// Whether by some classifier the first is larger, and by another it is not.
+function disputed(first, second) {
+  return new Set(first.slice(0, second.length).map((value, i) => Math.sign(value - second[i]))).size > 1;
 }
 
 function difference(value, base, shared) {
@@ -148,7 +163,8 @@ function differencesTable(columns, base, rows) {
   };
   const body = rows.map((row, i) => make("tr", { class: row.kind === "number" && rows[i - 1]?.kind === "setting" ? "first" : false }, make("th", { scope: "row" }, study.labels[row.name] ?? row.name), ...row.cells.map(cell(row))));
   const groups = columns.some((one) => one.runs.length > 1) ? " Several seeds: mean ± half the width of the 95 % interval (Student’s t)." : "";
-  const caption = `${base ? "Below each number its difference from the baseline." : "Pin a run as the baseline to see differences from it."}${groups}`;
+  const brackets = columns.some(({ runs }) => runs.some((run) => Object.keys(run.further).length)) ? " In brackets the lowest and the highest by any classifier." : "";
+  const caption = `${base ? "Below each number its difference from the baseline." : "Pin a run as the baseline to see differences from it."}${groups}${brackets}`;
   const table = make("table", {}, make("caption", {}, caption), make("thead", {}, make("tr", {}, make("td"), ...head)), make("tbody", {}, ...body));
   return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Settings and numbers compared" }, table);
 }
