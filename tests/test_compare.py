@@ -230,6 +230,25 @@ def test_seeds_in_a_group_are_mean_and_interval(opened, results):
     assert "±" not in rows_of(tab)["Fréchet distance"][0][0]
 
 
+def test_a_difference_on_which_the_classifiers_disagree_is_not_told(opened):
+    said = """(means) => {
+      const columns = means.map(() => ({ runs: [{}] })), found = means.map((each) => estimate(each.slice(0, 1)));
+      return measured(found, means, columns, columns[0]).map((one) => [one.text, one.difference]);
+    }"""
+    tab = opened("#compare")
+    assert tab.evaluate(said, [[9.25, 8.25, 9.5], [8.25, 8.5, 8.5]]) == [
+        ["9.25 (8.25 to 9.50)", ""],
+        ["8.25 (8.25 to 8.50)", "the classifiers disagree"],
+    ]
+    agreed = tab.evaluate(said, [[9.25, 8.25, 9.5], [8.25, 7.25, 8.5]])[1]
+    assert agreed[0] == "8.25 (7.25 to 8.50)"
+    assert agreed[1] == "−1 (−10.8 %)"
+    assert tab.evaluate(said, [[9.25, 8.25, 9.5], [8.25]])[1] == ["8.25", agreed[1]]  # the second by one classifier
+    runs = "[{ metrics: { frechet: 9 }, further: { frechet: [8, 7] } }, { metrics: { frechet: 7 }, further: {} }]"
+    assert tab.evaluate(f"byClassifier({runs}, 'frechet')") == [8]
+    assert tab.evaluate(f"byClassifier({runs}.slice(0, 1), 'frechet')") == [9, 8, 7]
+
+
 def test_two_seeds_of_one_setting_are_one_column_or_two(opened):
     second = VAE.replace("seed0", "seed1")
     assert len(seen(opened(f"#compare&runs={VAE},{second}"))["chips"]) == 1

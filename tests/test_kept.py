@@ -1,7 +1,7 @@
 """What lib/scores/kept holds is what today's code makes of the two datasets that need no download.
 
 To renew it, after a change of that code or of the pinned packages: empty the folder, run
-`LATENT_REPORT_DATA=new latent-report run demo --out new/demo`, and move the folders classifier-*, scorecard-* and
+`LATENT_REPORT_DATA=new latent-report run demo --out new/demo`, and move the folders classifier*, scorecard* and
 fresh-* of new/scores there.
 """
 
@@ -50,3 +50,15 @@ def test_the_references_are_what_today_s_estimators_give(card):
     for name, images in card._references(card.dataset).items():
         for score, value in card.scores(images).items():
             assert value == pytest.approx(card.references[score][name], rel=0.02, abs=0.02), (name, score)
+
+
+def test_the_further_classifiers_see_real_and_damaged_images_in_the_same_order(card):
+    images = card._references(card.dataset)
+    found = {name: card.further(images[name]) for name in ("real", "mean_image")}
+    for real, mean in zip(found["real"], found["mean_image"], strict=True):
+        assert real["accuracy"] > 0.97
+        for name, one in (("real", real), ("mean_image", mean)):
+            assert one["metrics"]["frechet"] == pytest.approx(one["references"]["frechet"][name], rel=0.02, abs=0.02)
+        assert real["metrics"]["frechet"] < mean["metrics"]["frechet"] / 5
+    distances = {card.references["frechet"]["real"], *(one["metrics"]["frechet"] for one in found["real"])}
+    assert len(distances) == 3

@@ -1025,3 +1025,21 @@ def test_own_models_have_tables_and_can_be_compared(own):
     assert {row["notebook"] for row in csv.DictReader(io.StringIO(own.csv))} >= {"lsgan_mnist"}
     assert "notebooks/examples/lsgan_mnist.ipynb" in sections.provenance(own)
     assert all(one.word in ("undecided", "no verdict") for one in own.verdicts)
+
+
+def test_a_distance_by_several_classifiers_shows_its_lowest_and_highest_wherever_it_stands(made, tmp_path):
+    found = made("[{latent_dim: [2, 10]}]", frechet=9.0)
+    assert "Fréchet distances are by this one classifier" in sections.results(found)
+    assert "frechet_classifier_2" not in found.csv
+    first = found.done[0]
+    others = [{"seed": seed, "metrics": {"frechet": value}} for seed, value in ((2, 8.5), (3, 12.25))]
+    first.result["further_classifiers"] = others
+    again = records.Records(found.study, found.runs, [])
+    shown = sections.results(again)
+    assert "9.00 (8.50 to 12.25)" in shown
+    assert "by 3 classifiers" in shown
+    assert "Some runs were scored by one classifier only." in shown
+    assert "9.00 (8.50 to 12.25)" in sections.all_runs(again)
+    assert '"further": {"frechet": [8.5, 12.25]}' in sections.data(again)
+    rows = list(csv.DictReader(io.StringIO(again.csv)))
+    assert [row["frechet_classifier_3"] for row in rows] == ["12.25", ""]

@@ -83,3 +83,10 @@ def test_a_column_of_means_shares_its_decimals_too():
 def test_infinite_values_do_not_stop_a_table():
     assert rounding.number(float("inf")) == "inf"
     assert rounding.column([float("inf"), 1.5]) == ["inf", "1.50"]
+
+
+def test_a_number_by_several_classifiers_has_the_lowest_and_highest_mean_in_brackets():
+    assert rounding.spread_and_span([[1.93], [1.68], [2.31]]) == "1.93 (1.68 to 2.31)"
+    assert rounding.spread_and_span([[10.0, 12.0], [13.0, 15.0]], 1) == "11.0 ± 1.4 (11.0 to 14.0)"
+    assert rounding.spread_and_span([[1.93]]) == rounding.spread([1.93])
+    assert rounding.spread_and_span([[], []]) == "–"
