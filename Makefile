@@ -32,7 +32,7 @@ lab: $(INSTALLED)
 
 bench: $(INSTALLED) # beside PyTorch and JAX; half an hour, on a machine that does nothing else
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[bench]'
-	for part in training studies scale page; do $(BIN)/python benchmarks/$$part.py || exit; done
+	for part in training speed studies scale page; do $(BIN)/python benchmarks/$$part.py || exit; done
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; choose one: make PYTHON=python3.12")'

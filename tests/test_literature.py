@@ -141,6 +141,20 @@ def test_fid_is_compared_in_rank_only(name, ours, word, why):
     assert (found.word, found.why) == (word, why)
 
 
+def test_a_rank_is_one_only_if_all_classifiers_agree():
+    def ranked(*others):
+        """The GAN's and the WGAN's distances by further classifiers; by the first, the GAN is ahead as published."""
+        results = frechet(gan=5.0, gp=9.0)
+        for one, values in zip(results[1:], zip(*others, strict=True), strict=True):
+            one["further_classifiers"] = [{"metrics": {"frechet": value}} for value in values]
+        found = compare("FID, NS-GAN on MNIST", *results)
+        assert found.further == tuple((gan,) for gan, _ in others)
+        return found.word, found.why
+
+    assert ranked((4.0, 7.0), (6.0, 8.0)) == ("rank agrees", "against FID, WGAN-GP on MNIST")
+    assert ranked((4.0, 7.0), (9.0, 8.0)) == ("classifiers disagree", "against FID, WGAN-GP on MNIST")
+
+
 def test_the_best_of_our_settings_is_ranked():
     assert compare("FID, NS-GAN on MNIST", *frechet(gan=5.0, gp=9.0)).values == (5.0,)
 

@@ -6,6 +6,7 @@ setting counts, with the mean over its seeds. Verdicts:
 - short run: ours had fewer epochs than the published one, so the difference decides nothing;
 - rank agrees, rank differs: two numbers that measure different things can only be compared in the order into which they
   put the models. Values within 5 % of each other have no order;
+- classifiers disagree: by one of the classifiers that scored our runs the rank agrees, by another it differs;
 - not comparable: a different quantity, different data, or a published tie;
 - other data: there are such runs, but on stand-in data; no such run: there are none.
 """
@@ -19,9 +20,12 @@ from typing import Any
 
 import yaml
 
+from lib.series import by_classifier
+
 PAPER, LOG = "paper", "third-party log"
 TIE = 0.05  # two values nearer than this, relative to the larger, have no order
-WORDS = ("agrees", "differs", "short run", "rank agrees", "rank differs", "not comparable", "other data", "no such run")
+WORDS = ("agrees", "differs", "short run", "rank agrees", "rank differs", "classifiers disagree")
+WORDS += ("not comparable", "other data", "no such run")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,10 @@ class Reported:
     def mean(self, group: Sequence[dict]) -> float:
         return fmean(map(self.ours, group))
 
+    def by_classifier(self, group: Sequence[dict]) -> list[tuple[float, ...]]:
+        """Our numbers, one a run, by each classifier that scored all these runs."""
+        return [*zip(*(by_classifier(one, self.metric(one)) for one in group), strict=False)]
+
     def suited(self, results: Sequence[dict]) -> list[dict]:
         """The runs that have the wanted settings and a finite number."""
         wanted = self.wanted.items()
@@ -70,6 +78,7 @@ class Comparison:
     word: str
     why: str = ""
     values: tuple[float, ...] = ()
+    further: tuple[tuple[float, ...], ...] = ()  # the same by each further classifier
     metric: str = ""
     runs: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
@@ -86,16 +95,17 @@ def compare(reported: Reported, results: Sequence[dict]) -> Comparison:
         return Comparison(reported, "not comparable", reported.incomparable)
     if not (chosen := _chosen(reported, results)):
         return Comparison(reported, "other data" if reported.suited(results) else "no such run")
-    mean, first = reported.mean(chosen), chosen[0]
+    first, (values, *further) = chosen[0], reported.by_classifier(chosen)
     if reported.ranked:
-        word, why = _rank(reported, mean, results)
+        word, why = _rank(reported, chosen, results)
     else:
-        word, why = _agreement(reported, mean, first["settings"]["epochs"])
+        word, why = _agreement(reported, fmean(values), first["settings"]["epochs"])
     return Comparison(
         reported,
         word,
         why,
-        values=tuple(map(reported.ours, chosen)),
+        values=values,
+        further=tuple(further),
         metric=reported.metric(first),
         runs=tuple(result["run"] for result in chosen),
         differences=differences(reported, first),
@@ -143,19 +153,23 @@ def _agreement(reported: Reported, ours: float, epochs: int) -> tuple[str, str]:
     return word, f"{far}; tolerance {_percent(reported.tolerance)}"
 
 
-def _rank(reported: Reported, ours: float, results: Sequence[dict]) -> tuple[str, str]:
+def _rank(reported: Reported, chosen: Sequence[dict], results: Sequence[dict]) -> tuple[str, str]:
     """Verdict and reason if only the order of the models can be compared."""
     peers = [one for one in TABLE if one.ranked == reported.ranked and one is not reported]
-    rivals = [(one, one.mean(group)) for one in peers if (group := _chosen(one, results))]
+    rivals = [(one, group) for one in peers if (group := _chosen(one, results))]
     if not rivals:
         return "no such run", "no other model to rank it against"
-    ordered = [(one, value) for one, value in rivals if _order(reported.value, one.value)]
+    ordered = [(one, group) for one, group in rivals if _order(reported.value, one.value)]
     if not ordered:
         return "not comparable", f"the published values lie within {_percent(TIE)} of each other"
-    apart = [one.what for one, value in ordered if _order(ours, value) != _order(reported.value, one.value)]
-    if apart:
-        return "rank differs", f"against {' and '.join(apart)}"
-    return "rank agrees", f"against {' and '.join(one.what for one, _ in ordered)}"
+    said: dict[str, list[str]] = {}
+    for one, group in ordered:
+        ours = zip(reported.by_classifier(chosen), one.by_classifier(group), strict=False)
+        alike = {_order(*map(fmean, pair)) == _order(reported.value, one.value) for pair in ours}
+        word = "classifiers disagree" if len(alike) > 1 else "rank agrees" if True in alike else "rank differs"
+        said.setdefault(word, []).append(one.what)
+    word = next(word for word in ("rank differs", "classifiers disagree", "rank agrees") if word in said)
+    return word, f"against {' and '.join(said[word])}"
 
 
 def _order(first: float, second: float) -> int:

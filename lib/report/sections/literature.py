@@ -6,7 +6,7 @@ from lib.report import literature
 from lib.report.pieces import fold, parts, piece, row, table
 from lib.report.records import Records
 from lib.report.words import listed
-from lib.rounding import spread
+from lib.rounding import spread_and_span
 
 HEAD = ("published", "setting", "theirs", "ours", "what differs", "verdict")
 
@@ -20,6 +20,7 @@ def published(records: Records) -> str:
         return parts().notes([f"This study has no run to compare with any of the {len(found)} published numbers."])
     left_out = len(found) - len(rows)
     note = "Our number is the mean over all seeds."
+    note += " In brackets: the lowest and the highest by any classifier." * any(one.further for one in found)
     note += f" {left_out} more published numbers have no comparable run in this study." * bool(left_out)
     words = Counter(one.word for one in found if one.values)
     said = listed(f"{word} ({count})" for word, count in words.most_common())
@@ -30,5 +31,5 @@ def _row(records: Records, one: literature.Comparison) -> dict:
     theirs, verdict = one.reported, f"{one.word} ({one.why})" if one.why else one.word
     source = f"{theirs.what} ({theirs.kind}: {theirs.source})"
     value = f"{theirs.value:,} {theirs.unit}"  # with the digits that were published
-    ours = f"{spread(one.values)}, {records.short(one.metric)}"
+    ours = f"{spread_and_span([one.values, *one.further])}, {records.short(one.metric)}"
     return row(source, theirs.setting, value, ours, "; ".join(one.differences), verdict, kind="beside")
