@@ -1,5 +1,7 @@
 """What a GAN's settings add to the plain one: hinge loss, spectral normalisation, classes, the generator's average."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from conftest import images
@@ -11,6 +13,7 @@ from lib.errors import UserError
 from lib.models import build
 from lib.models.custom import SpectralConv2D, SpectralDense, class_of
 from lib.models.gan import hinge_loss, tv_estimate
+from lib.report.records import Record
 from lib.settings import check_images
 from lib.training import batches, train
 
@@ -194,3 +197,10 @@ def test_the_average_keeps_its_share_at_each_step(settings, npz):
     for one, other in zip(averaged.learner.get_weights(), plain.generator.get_weights(), strict=True):
         assert np.array_equal(one, other), "the average has no effect on the training"
     assert averaged.networks["generator"] is averaged.generator
+
+
+def test_a_few_samples_show_all_classes():
+    images_ = np.arange(100)
+    for classes, expected in ((0, [0, 1, 2, 3]), (10, [0, 33, 66, 99])):
+        run = SimpleNamespace(samples={"samples": images_}, settings=SimpleNamespace(classes=classes))
+        assert Record.first_samples(run, 4).tolist() == expected

@@ -73,6 +73,13 @@ class Record:
         """The run's images by name, read only when they are needed: those of a thousand runs would fill the memory."""
         return _samples(self.planned.folder) if self.result else {}
 
+    def first_samples(self, count: int) -> np.ndarray:
+        """Its first samples; of those that stand in the order of their classes, as many from the whole row."""
+        images = self.samples["samples"]
+        if getattr(self.settings, "classes", 0) and len(images) > count:
+            images = images[np.linspace(0, len(images) - 1, count).astype(int)]
+        return images[:count]
+
     @cached_property
     def setting(self) -> Any:
         """What the runs share that differ only in the seed."""

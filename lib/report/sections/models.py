@@ -196,7 +196,7 @@ def _gallery(one: Record, again: bool = False) -> dict:
     """
     grids = one.samples.get("grids", ())
     if len(grids) < 2:
-        images = one.samples["samples"][:GALLERY]
+        images = one.first_samples(GALLERY)
         return {"picture": tiles(images, 6, f"{len(images)} images by {title_of(one)}")}
     epochs = [int(epoch) for epoch in one.samples["grid_epochs"]]
     alt = f"36 images by {title_of(one)}, from the same latent vectors, after {listed(epochs)} epochs"

@@ -88,7 +88,7 @@ def _strip(panel: panels.Panel) -> list[dict]:
         if run:
             label = at(setting, value)
             alt = f"{SAMPLES} images by the {panel.title}, {label}"
-            shown.append({"label": label, "picture": tiles(run.samples["samples"][:SAMPLES], 3, alt)})
+            shown.append({"label": label, "picture": tiles(run.first_samples(SAMPLES), 3, alt)})
     return shown
 
 
@@ -102,7 +102,7 @@ def thumbnail(group: Sequence[Record], width: int = 230) -> dict:
     """Sixteen samples of one setting: the largest latent dimension with the smallest width."""
     firsts = [each[0] for each in by_setting(group)]
     one = max(firsts, key=lambda one: (one.settings.latent_dim, -one.settings.width))
-    return tiles(one.samples["samples"][:16], 4, f"16 images by the {one.title} on {one.data}", width)
+    return tiles(one.first_samples(16), 4, f"16 images by the {one.title} on {one.data}", width)
 
 
 @piece

@@ -30,6 +30,6 @@ def _pairs(one: Record, label: str, records: Records, real: dict[bytes, str]) ->
         "count": count,
         "size": images.shape[1:3],
         "real": list(real).index(images.tobytes()),
-        "fake": tiles(one.samples["samples"][:count], count, "")["src"],
+        "fake": tiles(one.first_samples(count), count, "")["src"],
         "distance": (records.short(quality), number(one.metrics[quality])) if quality else None,
     }
