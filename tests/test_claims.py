@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from lib.report import claims
+from lib.report import claims, measures
 
 MARKS = {"real": 1.0, "blurred": 6.0, "noisy": 4.0, "mean_image": 61.0}
 
@@ -200,8 +200,8 @@ def test_speeds_come_from_the_benchmark(monkeypatch, tmp_path):
         for family in ("mnist", "cifar10")
         for turn in range(1, 6)
     ]
-    monkeypatch.setattr(claims, "SPEED", tmp_path / "speed.json")
-    claims.SPEED.write_text(json.dumps({"rows": rows}))
+    monkeypatch.setattr(measures, "SPEED", tmp_path / "speed.json")
+    measures.SPEED.write_text(json.dumps({"rows": rows}))
     runs = [run(f"{model}_{family}", images_per_second=1.0) for model in cases for family in ("mnist", "cifar10")]
     found = verdict(13, runs)
     assert (found.word, [one.seeds for one in found.outcomes]) == ("supported", [5, 5, 5])
@@ -211,7 +211,7 @@ def test_speeds_come_from_the_benchmark(monkeypatch, tmp_path):
         one["dataset"] = {"canonical": False}
     assert verdict(13, runs).word == "no verdict", "stand-in data"
     slower = [row | {"images_per_second": 50 + row["turn"]} if row["notebook"] == "gan_mnist" else row for row in rows]
-    claims.SPEED.write_text(json.dumps({"rows": slower}))
+    measures.SPEED.write_text(json.dumps({"rows": slower}))
     assert verdict(13, [one | {"dataset": {"canonical": True}} for one in runs]).word == "refuted"
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lib import figures
-from lib.report import claims, effects
+from lib.report import effects, measures
 from lib.report.records import Record, Records
 from lib.report.words import finished, listed, shown_settings, values_of
 from lib.series import APART, NAMES, Series, apart, at, marks, series
@@ -87,7 +87,7 @@ class Panel:
         ]
         return f"{lead} ({runs[0]})" if alike else lead, f"{'; '.join(clauses)}."
 
-    def change(self, setting: str, metrics: Sequence[str] = claims.QUALITY) -> effects.Change | None:
+    def change(self, setting: str, metrics: Sequence[str] = measures.QUALITY) -> effects.Change | None:
         """What a setting does from its first to its last value to the first of some metrics that there is."""
         found = next((self.series[name].get(setting) for name in metrics if name in self.series), None)
         if not found:
@@ -111,7 +111,7 @@ def panels(records: Records) -> list[Panel]:
 
 def _series(group: list[Record], results: Sequence[tuple[bool, dict]]) -> dict[str, dict[str, list[Series]]]:
     """The series of the model's own number and of image quality over the settings that vary within the study."""
-    quality = next((name for name in claims.QUALITY if values_of(group, name)), "")
+    quality = next((name for name in measures.QUALITY if values_of(group, name)), "")
     metrics = dict.fromkeys(name for name in (group[0].description.headline, quality) if values_of(group, name))
     fields = (name for one in group for name in type(one.settings).model_fields)
     names = dict.fromkeys(("latent_dim", "width", *shown_settings(group), *fields))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lib import models
-from lib.report import claims
+from lib.report import measures
 from lib.report.records import Record, Records
 from lib.rounding import number, spread_and_span
 
@@ -77,7 +77,7 @@ def grids(done: Iterable[Record]) -> list[dict[tuple[int, int], list[Record]]]:
 
 def headlines(group: list[Record]) -> list[str]:
     """The few numbers below a figure: the model's own, sharpness and the Fréchet distance."""
-    quality = next((name for name in claims.QUALITY if values_of(group, name)), "")
+    quality = next((name for name in measures.QUALITY if values_of(group, name)), "")
     return [name for name in (group[0].description.headline, "sharpness", quality) if values_of(group, name)]
 
 

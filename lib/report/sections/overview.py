@@ -6,7 +6,7 @@ from typing import Any
 from scipy.special import stdtrit
 
 from lib import figures
-from lib.report import claims
+from lib.report import measures
 from lib.report.pieces import drawing, in_lab, parts, piece
 from lib.report.records import Record, Records
 from lib.report.words import by_setting, differing, finished, headlines, listed, slug, titles, values_of
@@ -85,7 +85,7 @@ def scatter(records: Records) -> str:
         return parts().notes(["No run has a number yet."])
     settings = [name for name in differing(records.done) if name not in names and _numeric(records.done, name)]
     choices = [(name, records.label(name)) for name in names] + [(name, _label(records, name)) for name in settings]
-    y = next((name for name in claims.QUALITY if name in names), names[0])
+    y = next((name for name in measures.QUALITY if name in names), names[0])
     x = next((name for name in ("sharpness", *names) if name in names and name != y), y)
     points: dict[str, list] = {}
     for one in records.done:

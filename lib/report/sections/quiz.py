@@ -1,6 +1,6 @@
 """Real or generated? Pairs of images among which the reader chooses."""
 
-from lib.report import claims
+from lib.report import measures
 from lib.report.pieces import in_lab, parts, piece, tiles
 from lib.report.records import Record, Records
 from lib.report.words import by_setting, title_of
@@ -23,7 +23,7 @@ def _pairs(one: Record, label: str, records: Records, real: dict[bytes, str]) ->
     images = one.decoder["real"]
     count = min(len(images), len(one.samples["samples"]))
     real.setdefault(images.tobytes(), tiles(images, len(images), "")["src"])
-    quality = next((name for name in claims.QUALITY if name in one.metrics), "")
+    quality = next((name for name in measures.QUALITY if name in one.metrics), "")
     return {
         "name": one.name,
         "label": label,

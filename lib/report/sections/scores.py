@@ -6,7 +6,7 @@ from statistics import fmean
 import numpy as np
 from markupsafe import Markup
 
-from lib.report.claims import QUALITY
+from lib.report.measures import QUALITY
 from lib.report.pieces import Aligned, fold, parts, piece, row, spreads, table
 from lib.report.records import SCORECARD, Record, Records
 from lib.report.words import (

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lib.report import claims
+from lib.report import claims, measures
 from lib.report.pieces import Aligned, page_of, parts, piece, referred, row
 from lib.report.records import FAMILIES, Records
 from lib.report.sections.opening import folded
@@ -73,7 +73,7 @@ def _lengths(results: Sequence[dict]) -> str:
 
 
 def _claim(records: Records, one: claims.Verdict) -> dict:
-    sides: dict[claims.Measure, list[list[float]]] = {}
+    sides: dict[measures.Measure, list[list[float]]] = {}
     for outcome in one.outcomes:
         sides.setdefault(outcome.test.measure, []).extend([outcome.before, outcome.after])
     places = {measure: decimals(cells) for measure, cells in sides.items()}
