@@ -26,6 +26,9 @@ def card(digits):
     return Scorecard(digits)
 
 
+NO_CARD = SimpleNamespace(absent={"frechet": "not asked for"}, classifier=None)
+
+
 def without_scores(dataset):
     """What a model's own numbers ask of a scorecard, which would train a classifier."""
     return SimpleNamespace(held_out=dataset.split_again(5000).x_validation, images=Scorecard.images)
@@ -192,7 +195,7 @@ def test_first_bound_is_the_loss_and_bounds_fall(settings):
     dataset = SimpleNamespace(x_train=images(400), x_validation=images(40, seed=2), x_test=images(200, seed=1))
     model = build(ours, (8, 8, 1))
     train(model, dataset, ours)
-    numbers = model.numbers(dataset, None)["metrics"]
+    numbers = model.numbers(dataset, NO_CARD)["metrics"]
     assert numbers["nll_1"] == pytest.approx(numbers["test_loss"], rel=0.01)
     assert numbers["nll_1"] > numbers["nll_5"] > numbers["nll_50"] > numbers["nll_500"]
     assert "nll_5000" not in numbers
@@ -251,7 +254,7 @@ def test_fixed_binarisation_is_evaluated_on_binary_images(settings):
     seen = []
     losses = model.losses
     model.losses = lambda part, seed: (seen.append(part), losses(part, seed))[1]
-    marks = model.numbers(grey, None)["references"]["test_loss"]
+    marks = model.numbers(grey, NO_CARD)["references"]["test_loss"]
     assert marks["pixel_entropy"] == 0
     assert marks["mean_image"] > 40  # of 64 pixels, near log 2 each
     assert set(np.unique(np.concatenate(seen))) == {0, 255}
@@ -265,4 +268,4 @@ def test_active_units_counts_those_that_move(settings):
     kernel[:, 0] *= 100
     model.encoder.get_layer("z_mean").set_weights([kernel, bias])
     tiny = SimpleNamespace(x_train=images(100), x_test=images(60, seed=1))
-    assert model.numbers(tiny, None)["metrics"]["active_units"] == 1
+    assert model.numbers(tiny, NO_CARD)["metrics"]["active_units"] == 1

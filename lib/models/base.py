@@ -334,7 +334,7 @@ class Adversarial(ImageModel):
         found = {key: self.judged(*pair) for key, pair in splits.items()}
         fake = self.judged_fakes(card, max(map(len, found.values())))
         others = {"real": card.held_out, **estimates.damaged(card.held_out, estimates.SEED)}
-        held_out = card.dataset.y_validation
+        held_out = card.dataset.y_validation if self.classes else None
         return {
             "metrics": {key: float(self.estimate(scores, fake[: len(scores)])) for key, scores in found.items()},
             "references": {

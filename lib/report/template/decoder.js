@@ -33,10 +33,8 @@ async function network(facts) {
       return (x) => { for (let i = 0; i < x.length; i++) x[i] = act(x[i]); return x; };
     }
     if (one.op === "classes") return (x) => {
-      const first = x.subarray(0, one.count), out = new Float32Array(x.length + one.count);
-      out.set(x);
-      out[x.length + first.indexOf(Math.max(...first))] = 1;
-      return out;
+      const first = x.subarray(0, one.count);
+      return Float32Array.of(...x, ...first.map((z) => z === Math.max(...first)));
     };
     const count = one.outputs, scale = taken(count), bias = taken(count);
     if (one.op === "affine") return (x) => { for (let i = 0; i < x.length; i++) x[i] = x[i] * scale[i % count] + bias[i % count]; return x; };
