@@ -159,7 +159,9 @@ def without_noise(path):
     streams = [o for cell in code_cells(executed) for o in cell["outputs"] if o["output_type"] == "stream"]
     assert {o["name"] for o in streams} == {"stdout"}, "no noise of TensorFlow's"
     said = "".join("".join(o["text"]) for o in streams).splitlines()
-    assert all(line.startswith(("epoch 1/1", "training the classifier", "training a further", "scoring real")) for line in said), said
+    assert all(
+        line.startswith(("epoch 1/1", "training the classifier", "training a further", "scoring real")) for line in said
+    ), said
 
 
 @pytest.mark.parametrize(
