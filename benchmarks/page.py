@@ -7,7 +7,7 @@ import json
 import statistics
 
 import matplotlib.pyplot as plt
-from speed import compared
+from speed import RESULT, compared
 from training import BATCH, RESULTS, images_a_step
 
 from lib.notebooks import ROOT
@@ -225,7 +225,7 @@ instead of floats for dropout (8 % faster for the mlp GAN, but it needs our own 
 
 
 def main() -> None:
-    training, studies, scale, speed = read("training"), read("studies"), read("scale"), read("speed")
+    training, studies, scale, speed = read("training"), read("studies"), read("scale"), json.loads(RESULT.read_bytes())
     entries, machine = training["cases"], training["machine"]
     draw_models(entries)
     draw_curves(entries)

@@ -1,6 +1,6 @@
 """Does training on MNIST's images go faster than on CIFAR-10's? The evidence of claim 13.
 
-    python benchmarks/speed.py          writes results/speed.json
+    python benchmarks/speed.py          writes lib/report/speed.json, which reports read
 
 The three models with Dense layers, at the settings that both datasets share, on random images of each shape: what a
 step costs does not depend on what an image shows. Both shapes take turns, in CPU seconds of one thread: what else runs
@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 os.environ["OMP_NUM_THREADS"] = "1"
-RESULT = Path(__file__).with_name("results") / "speed.json"
+RESULT = Path(__file__).resolve().parent.parent / "lib" / "report" / "speed.json"
 SHAPES = {"mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
 CASES = (("vae", 20, 512), ("gan", 100, 256), ("wgan", 100, 128))  # model, latent dimension, width
 TURNS, SECONDS = 5, 3.0
