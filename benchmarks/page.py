@@ -205,7 +205,7 @@ critic sees), and that speed as a multiple of each other contestant's. The last 
 that a step cannot do without (matrix products and convolutions, forward and backward), as a share of the speed at
 which NumPy multiplies two large matrices, measured in the same turns."""
 BY_DATASET = """The evidence of claim 13: both datasets take turns in one process on one thread, at the settings that
-they share. The seconds are CPU seconds, because other processes were running; the numbers are medians of five turns,
+they share, in CPU seconds and on a machine that did nothing else. The numbers are medians of five turns,
 after one to warm up. Machine: {processor}. An image of CIFAR-10 has 3.9 times as many values
 (pixels times colours) as one of MNIST. So MNIST is faster by images. By values, the VAE is about as fast on both, and
 GAN and WGAN are faster on CIFAR-10."""

@@ -93,22 +93,20 @@ def shown_in(records: Records, verdict: claims.Verdict) -> list[dict]:
     """Links to the figures that show what a claim's tests compare, if both sides have runs here.
 
     A figure counts only if it is of a kind in which the compared number can be seen: no table of layers. Figures that
-    show both sides of a comparison are preferred. A speed is in no figure, but in the budget.
+    show both sides of a comparison are preferred.
     """
-    numbers, budget = set(), False
+    numbers = set()
     for test in (outcome.test for outcome in verdict.outcomes):
         results = [one.result for one in records.done]
         sides = [claims.chosen(results, side) for side in (test.before, test.after) if side]
         compared = {one["settings"].get(test.rising) for side in sides for one in side}
         if all(sides) and not (test.rising and len(compared) < 2):
-            budget |= "budget" in test.measure.shown_by
             shown = [_figures_of(records, side, test.measure.shown_by) for side in sides]
             numbers |= set.intersection(*shown) or set.union(*shown)
     inner, links = {number for number in numbers if {number - 1, number + 1} <= numbers}, []
     for number in sorted(numbers - inner):  # 'Figure 2 to Figure 5' for four in a row
         joint = " to " if number - 1 in inner else ", "
         links += [{"text": joint}, referred(records, f"[fig:{number}]", "")[0]]
-    links += [{"text": ", "}, {"text": "Budget", "href": "#budget"}] * budget
     return links[1:]
 
 
