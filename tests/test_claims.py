@@ -234,6 +234,16 @@ def test_distances_on_different_features_are_not_compared():
     assert [one.metric for one in verdict(6, results).outcomes] == ["frechet"]
 
 
+def test_distances_by_different_classifiers_of_one_dataset_are_not_compared():
+    results = [run(latent_dim=z, notebook="vae_cifar10", frechet=9.0 / z) for z in (2, 10, 20)]
+    results = [one | {"scorecard": {"classifier_accuracy": 0.74}} for one in results]
+    assert len(verdict(6, results).outcomes) == 2
+    results[2]["scorecard"] = {"classifier_accuracy": 0.73}
+    assert len(verdict(6, results).outcomes) == 1
+    lost = [one | {"metrics": {"test_loss": 9.0}} for one in results]
+    assert len(verdict(5, lost).outcomes) == 5  # a loss does not depend on it
+
+
 def test_more_epochs_and_deeper_networks_are_both_needed_for_claim_14():
     def epochs(after):
         return [run(epochs=n, seed=s, frechet=value) for n, value in ((10, 9.0), (40, after)) for s in range(3)]

@@ -150,6 +150,20 @@ def test_evidence_of_another_length_is_a_series_of_its_own_and_the_one_with_most
     assert long.told_seeds == "2 seeds"
 
 
+def test_the_evidences_distances_by_another_classifier_are_left_out():
+    def scored(by, own):
+        return [
+            (own, one | {"metrics": {"frechet": 9.0}, "scorecard": {"classifier_accuracy": by}})
+            for own, one in results({2: [0.0], 10: [0.0]}, own)
+        ]
+
+    own, other = scored(0.73, True), scored(0.74, False)
+    assert [one.own for one in series(own + other, "latent_dim", "frechet")] == [True]
+    assert [one.own for one in series(other, "latent_dim", "frechet")] == [False]
+    lost = [(mine, one | {"metrics": {"loss": 9.0}}) for mine, one in own + other]
+    assert len(series(lost, "latent_dim", "loss")) == 1  # a loss does not depend on it
+
+
 @pytest.mark.parametrize(
     "change", [{"metrics": {}}, {"metrics": {"loss": math.nan}}, {"dataset": {**DATA, "sha256": "1"}}]
 )

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from lib.report.measures import EFFECTS, MEASURES, RULES, Measure, timed
-from lib.series import CONFIDENCE, by_classifier, half_interval
+from lib.series import CONFIDENCE, by_classifier, half_interval, scorer
 
 LEFT_OPEN = RULES["left_open"]
 MIN_SEEDS = 3
@@ -300,13 +300,16 @@ def _pairs(test: Test, results: Sequence[dict]) -> list[tuple[dict, ...]]:
 
 
 def _paired(test: Test, first: dict, second: dict) -> bool:
-    """Whether a test may compare two runs: they have the same metric and differ only in what the test varies."""
+    """Whether a test may compare two runs: they have the same metric, on one dataset by one classifier, and differ only
+    in what the test varies."""
     ours, theirs = first["settings"], second["settings"]
     varied = {name for name, value in test.before.items() if test.after[name] != value} | {test.rising}
     sizes = [settings.get(test.rising) for settings in (ours, theirs)]  # an earlier run may not name the setting
     grown = not test.rising or (None not in sizes and sizes[0] < sizes[1])
     names = test.match or (ours.keys() | theirs.keys()) - varied
-    alike = test.measure.metric(first) == test.measure.metric(second)
+    metric, other = (test.measure.metric(run) for run in (first, second))
+    same_data = first["dataset"].get("sha256") == second["dataset"].get("sha256")
+    alike = metric == other and (not same_data or scorer(first, metric) == scorer(second, metric))
     return grown and alike and all(ours.get(name) == theirs.get(name) for name in names)
 
 
