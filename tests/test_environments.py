@@ -90,7 +90,9 @@ def test_files_get_the_mode_that_the_users_umask_asks_for(tmp_path):
 def test_keras_json_and_another_backend_change_nothing(tmp_path, elsewhere):
     code = "from lib.backend import keras as k; c = k.config; import json\n"
     code += (
-        "print(json.dumps([c.backend(), c.floatx(), c.image_data_format(), c.epsilon(), str(c.dtype_policy().name)]))"
+        "print(json.dumps([c.backend(), c.floatx(), c.image_data_format(), c.epsilon(), str(c.dtype_policy().name)]))\n"
+        "import gc, sys; assert gc.isenabled() and 'sklearn' not in sys.modules\n"  # as before
+        "import sklearn"
     )
     environment = odd(tmp_path, elsewhere)
     done = subprocess.run(

@@ -149,7 +149,9 @@ class Progress:
     def summary(self) -> None:
         """Says at the end how long it took and on what the workers' time was spent."""
         wall = time.monotonic() - self.start
-        line = f"{self.count} runs in {runs.duration(wall)}"
+        of = len(self.costs)
+        ended = f"{self.count} run{'s' * (of > 1)}" if self.count == of else f"{self.count} of {of} runs ended"
+        line = f"{ended} in {runs.duration(wall)}"
         if self.seconds["all"]:
             shares = {
                 name: self.seconds[name] / (wall * self.workers) for name in ("fit", "evaluation", "start", "build")
