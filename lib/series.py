@@ -141,8 +141,8 @@ def by_classifier(result: dict, metric: str) -> list[float]:
 def scorer(result: dict, metric: str) -> float | None:
     """Tells apart the classifiers of a dataset from which a run's number may come, by their accuracy on test images.
 
-    Trained on another kind of processor, the same code gives a classifier whose distances have another scale: on
-    CIFAR-10, blurred images were 11.2 from real ones by one and 13.2 by another.
+    Trained on another machine, the same code may give a classifier whose distances have another scale: on CIFAR-10,
+    blurred images were 11.2 from real ones by one and 13.2 by another.
     """
     return result.get("scorecard", {}).get("classifier_accuracy") if metric in CLASSIFIED else None
 
