@@ -84,14 +84,18 @@ def _defined(source: str) -> Iterator[tuple[str, ast.AST]]:
             yield node.name, node
 
 
-@cache
 def _definitions(places: tuple[str, ...]) -> dict[str, tuple[str, frozenset[str]]]:
     """Of each definition in some modules of lib: its digest, and the names that it uses."""
+    paths = (path for place in places for path in sorted((ROOT / "lib").glob(f"{place}.py")))
+    return {name: found for path in paths for name, found in _of_module(path).items()}
+
+
+@cache
+def _of_module(path: Path) -> dict[str, tuple[str, frozenset[str]]]:
     found = {}
-    for path in (path for place in places for path in sorted((ROOT / "lib").glob(f"{place}.py"))):
-        for name, node in _defined(path.read_text(encoding="utf-8")):
-            used = _used(node)  # before the digest, which takes docstrings away
-            found[name] = (_digest(node)[:8], used)
+    for name, node in _defined(path.read_text(encoding="utf-8")):
+        used = _used(node)  # before the digest, which takes docstrings away
+        found[name] = (_digest(node)[:8], used)
     return found
 
 

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import psutil
 
 from lib.notebooks import NOTEBOOK_DIR, ROOT, find
-from lib.runs import locks, ownership, states
+from lib.runs import keys, locks, ownership, states
 from lib.settings import check
 from lib.study import kernel
 from lib.study.plan import PlannedRun
@@ -211,6 +211,7 @@ def _can_fork(verb: str, notebook: str) -> bool:
         if sys.platform != "linux" or any(map(os.path.exists, GPUS)) or not ours:
             return False
         kernel.import_all()
+        keys.every_source()  # read once for all forks
         gc.freeze()  # else the next collection would copy what is shared
         os.waitpid(os.fork() or os._exit(0), 0)  # OpenBLAS ends its threads before a fork
         return len(os.listdir("/proc/self/task")) == 1
