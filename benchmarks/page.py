@@ -196,10 +196,10 @@ def start_rows(entry: dict) -> list[tuple]:
 
 
 MADE = """Made by `make bench` (`benchmarks/`). The networks, the batch size and the optimizer are the same
-everywhere, in float32. All contestants of a case are started as processes beforehand and take turns: one turn each to
-warm up, then five that count; the numbers are medians. Machine: {cpu}, {cores} cores, {memory_gib} GiB, {system};
-Python {python}, Keras {keras}, TensorFlow {tensorflow}, PyTorch {torch}, JAX {jax}. No number here says anything
-about GPUs: none was measured."""
+everywhere, in float32. All contestants of a case are started beforehand, each as a process, and take turns: one turn
+each to warm up, then five that count; the numbers are medians. Machine: {cpu}, {cores} cores, {memory_gib} GiB,
+{system}; Python {python}, Keras {keras}, TensorFlow {tensorflow}, PyTorch {torch}, JAX {jax}. No number here says
+anything about GPUs: no GPU was measured."""
 SPEED = """Images per second of this project (batch size {batch}, {cores} threads; for a WGAN, the images that its
 critic sees), and that speed as a multiple of each other contestant's. The last column is the speed of the arithmetic
 that a step cannot do without (matrix products and convolutions, forward and backward), as a share of the speed at
@@ -212,7 +212,7 @@ GAN and WGAN are faster on CIFAR-10."""
 REMARKS = """Keras' `fit()` takes turns with this project only, and TensorFlow has its default settings. On this CPU,
 which has AVX-512, TensorFlow turns oneDNN on by default. On others, this project turns it on: without it, conv steps
 took 1.8 to 1.9 times as long. At the end of an epoch, `fit()` waits for TensorFlow's autotuning thread to wake up,
-sometimes for a short time and sometimes for a long one; this project avoids the wait (`lib/backend.py`). PyTorch's
+sometimes briefly and sometimes long; this project avoids the wait (`lib/backend.py`). PyTorch's
 tutorial loop turns each image into a tensor separately. On this CPU, JAX takes ten to sixty times as long for
 convolutions inside a compiled loop."""
 MISSED = """TensorFlow's profiler shows where the time goes in a step of the mlp VAE on two threads (4.7 ms in all):
@@ -224,9 +224,9 @@ effect), one thread between operations (9 % slower) or four (1 % faster), turnin
 instead of floats for dropout (8 % faster for the mlp GAN, but it needs our own code in place of Keras' layer), and one
 call of the discriminator or critic for real and generated images together (from 2 % slower to 2 % faster, in CPU
 seconds on one thread)."""
-SINCE = """These numbers were measured before the import was made shorter: now the garbage collector rests during it,
-and scikit-learn waits until it is needed (`lib/backend.py`). On another machine (Intel Xeon, one thread, other work
-beside it), imports took 3.3 s before and 2.2 s after, and the first step was done after 4.2 s and 3.0 s."""
+SINCE = """These numbers were measured before the import was made shorter: now garbage collection is paused during it,
+and scikit-learn is imported only when it is needed (`lib/backend.py`). On another machine (Intel Xeon, one thread,
+other work beside it), imports took 3.3 s before and 2.2 s after, and the first step was done after 4.2 s and 3.0 s."""
 
 
 def main() -> None:

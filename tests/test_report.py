@@ -1028,7 +1028,7 @@ def test_own_models_have_tables_and_can_be_compared(own):
 
 def test_a_distance_by_several_classifiers_shows_its_lowest_and_highest_wherever_it_stands(made, tmp_path):
     found = made("[{latent_dim: [2, 10]}]", frechet=9.0)
-    assert "Fréchet distances are by this one classifier" in sections.results(found)
+    assert "Fréchet distances come from this one classifier" in sections.results(found)
     assert "frechet_classifier_2" not in found.csv
     first = found.done[0]
     others = [{"seed": seed, "metrics": {"frechet": value}} for seed, value in ((2, 8.5), (3, 12.25))]
@@ -1036,7 +1036,7 @@ def test_a_distance_by_several_classifiers_shows_its_lowest_and_highest_wherever
     again = records.Records(found.study, found.runs, [])
     shown = sections.results(again)
     assert "9.00 (8.50 to 12.25)" in shown
-    assert "by 3 classifiers" in shown
+    assert "from 3 classifiers" in shown
     assert "Some runs were scored by one classifier only." in shown
     assert "9.00 (8.50 to 12.25)" in sections.all_runs(again)
     assert '"further": {"frechet": [8.5, 12.25]}' in sections.data(again)

@@ -154,7 +154,7 @@ def learning_rate(one: Record) -> str:
 
 
 def classifier(group: list[Record]) -> str:
-    """How accurate the classifier behind the runs' numbers is, and by how many the distances are."""
+    """How accurate the classifier behind the runs' numbers is, and how many classifiers gave the distances."""
     cards = {one.data: one.result["scorecard"] for one in finished(group) if "scorecard" in one.result}
     texts = [
         f"{100 * card['classifier_accuracy']:.1f} % of {number(card['classifier_test_n'])} test images of {data}"
@@ -167,16 +167,16 @@ def classifier(group: list[Record]) -> str:
 
 
 def by_how_many(group: Iterable[Record]) -> str:
-    """Whether the Fréchet distances of runs are by one classifier or by several, and what that means."""
+    """Whether the Fréchet distances of runs come from one classifier or from several, and what that means."""
     counts = {len(one.by_classifier("frechet")) for one in finished(group) if "frechet" in one.metrics}
     if not counts:
         return ""
     if counts == {1}:
-        return "Fréchet distances are by this one classifier: another might order close settings differently."
+        return "Fréchet distances come from this one classifier: another might rank similar settings differently."
     few = " Some runs were scored by one classifier only." * (1 in counts)
     return (
-        f"Fréchet distances are by {max(counts)} classifiers that differ only in the seed they were trained from: the "
-        f"number is that of the first, in brackets are the lowest and the highest.{few}"
+        f"Fréchet distances come from {max(counts)} classifiers that differ only in the seed of their training: the "
+        f"number is the first one's, and the lowest and the highest are in brackets.{few}"
     )
 
 

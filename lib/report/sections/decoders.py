@@ -22,10 +22,10 @@ def decoders(records: Records, every: bool = False) -> str:
     firsts = [group[0] for group in by_setting(records.done)]
     told = {one: facts for one in firsts if (facts := _told(one))}
     if not told:
-        return parts().notes(["No run of this study has its networks here, so that the page has none to compute with."])
+        return parts().notes(["No run of this study has its networks here, so this page cannot compute images."])
     shown = _chosen(told, np.inf if every else BUDGET)
     without = [(title_of(one, firsts), one.decoder["reason"]) for one in firsts if "reason" in one.decoder]
-    texts = [f"No live decoder of the {name}: {reason}." for name, reason in without]
+    texts = [f"No live decoder for the {name}: {reason}." for name, reason in without]
     if lacking := len(firsts) - len(told) - len(without):
         texts.append(
             f"{lacking} setting{'s have' if lacking > 1 else ' has'} no live decoder: the networks are not here."

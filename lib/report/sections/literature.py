@@ -20,7 +20,7 @@ def published(records: Records) -> str:
         return parts().notes([f"This study has no run to compare with any of the {len(found)} published numbers."])
     left_out = len(found) - len(rows)
     note = "Our number is the mean over all seeds."
-    note += " In brackets: the lowest and the highest by any classifier." * any(one.further for one in found)
+    note += " In brackets: the lowest and the highest over the classifiers." * any(one.further for one in found)
     note += f" {left_out} more published numbers have no comparable run in this study." * bool(left_out)
     words = Counter(one.word for one in found if one.values)
     said = listed(f"{word} ({count})" for word, count in words.most_common())

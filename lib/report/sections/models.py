@@ -280,13 +280,13 @@ def _inside(records: Records, done: list[Record]) -> dict:
     parts = [[cell for kind in kinds for cell in _kind(kind, [one])] + _fitted(one.samples) for one in chosen]
     panels = [_panel(records, [one], cells) for one, cells in zip(chosen, parts, strict=True)]
     caption = (
-        "Above, test images and below them their reconstructions. Beside, where the encoder places test images, "
-        "coloured by class; training does not use the classes."
+        "First, test images above their reconstructions. Then a map of where the encoder places test images, coloured "
+        "by class; training does not use the classes."
     )
     if any("fitted" in one.samples for one in chosen):
         caption += (
-            " Last, samples of the prior and below them samples of a mixture of ten Gaussians that was fitted to the "
-            "latents of training images: if these look better, the encoder leaves gaps in the prior."
+            " Last, samples of the prior above samples of a mixture of ten Gaussians that was fitted to the latents of "
+            "training images: if the latter look better, the encoder leaves gaps in the prior."
         )
     several = f"{len(panels)} settings" if len(panels) > 1 else "one setting"
     summary = f"Reconstructions and latent maps of {several}"
@@ -298,5 +298,5 @@ def _others(records: Records, rest: list[Record]) -> dict:
     rest = [one for one in rest if len(one.samples.get("grids", ())) > 1]
     panels = [_panel(records, [one], [_gallery(one)]) for one in rest]
     summary = f"The galleries of {len(panels)} more run{'s' * (len(panels) > 1)}"
-    caption = "Runs that no figure above shows, among them further seeds of the same settings."
+    caption = "Runs that no figure above shows, for example further seeds of the same settings."
     return {"summary": summary, "figure": _illustration(panels, rest, caption)} if panels else {}

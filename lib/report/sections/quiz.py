@@ -13,7 +13,7 @@ def quiz(records: Records) -> str:
     firsts = [group[0] for group in by_setting(records.done)]
     shown = [one for one in firsts if "real" in one.decoder and len(one.samples["samples"])]
     if not shown:
-        return parts().notes(["No test images of these runs are at hand: their data or networks are not here."])
+        return parts().notes(["There are no test images to show: the data or the networks of these runs are not here."])
     real: dict[bytes, str] = {}  # runs of one dataset share them
     runs = [_pairs(one, title_of(one, firsts), records, real) for one in shown]
     return parts().quiz(runs, {} if in_lab() else {"real": list(real.values()), "runs": runs})

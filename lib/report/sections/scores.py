@@ -47,7 +47,7 @@ def results(records: Records) -> str:
         by_data.setdefault(one.data, []).append(one)
     tables += [_references(records, data, group) for data, group in by_data.items()]
     if notes := _behind(records):
-        tables.append(fold("How many images are behind the numbers, and how far to trust them", parts().notes(notes)))
+        tables.append(fold("How many images the numbers rest on, and how far to trust them", parts().notes(notes)))
     return Markup("").join(tables)
 
 
@@ -105,7 +105,7 @@ def _references(records: Records, data: str, group: list[Record]) -> Markup:
     ]
     quality = next((name for name in QUALITY if name in shared), "")
     told = [f"{which} {number(shared[quality][which])}" for which in kinds[:2] if which in shared.get(quality, ())]
-    words = f"{data}, for comparison: the same numbers of real and of damaged images"
+    words = f"{data}, for comparison: the same numbers for real and for damaged images"
     words += f"; {records.short(quality)} {', '.join(told)}" * bool(told)
     return fold(words, table(("images", *map(records.label, names)), rows)) if rows else Markup("")
 
@@ -148,4 +148,4 @@ def _images(records: Records, done: list[Record], names: Sequence[str]) -> str:
             counts.setdefault(listed(f"{count:,}" for count in sorted(used)), []).append(records.short(name))
     one = len(counts) == 1
     images = "; ".join(count + f" for {' · '.join(each)}" * (not one) for count, each in counts.items())
-    return f"Images behind the numbers: {images}." if images else ""
+    return f"Images that the numbers rest on: {images}." if images else ""

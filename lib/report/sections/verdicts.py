@@ -41,7 +41,8 @@ def _note(records: Records) -> list[dict]:
     lossy: dict[str, list[str]] = {}
     for one in records.verdicts:
         lossy.setdefault(one.reencoded, []).append(str(one.claim.number))
-    note += [{"text": f" Based on {name}, at least in part: {listed(each)}."} for name, each in lossy.items() if name]
+    rests = " Claims that rest on {}, at least in part: {}."
+    note += [{"text": rests.format(name, listed(each))} for name, each in lossy.items() if name]
     note += [{"text": " If runs have different lengths, those with the most seeds count."}] * bool(tested)
     return [*note, {"text": f" {_sizes(records)}"}]
 
@@ -52,12 +53,13 @@ def _sizes(records: Records) -> str:
     doubtful = [number for number, one in tests if one.decided == "holds" and one.large == "not clear"]
     text = (
         "A gain holds if its mean is at least the needed size and its interval (one-sided 95 %, Student's t) is above "
-        "0. “As large” asks more: that the whole interval has at least that size."
+        "0. “As large” is stricter: the whole interval must have at least that size."
     )
     if not doubtful:
         return text
     count = f"{len(doubtful)} comparison{'s' * (len(doubtful) > 1)}"
-    return f"{text} It is not clear in {count} that hold{'s' * (len(doubtful) == 1)}, of claims {listed(doubtful)}."
+    which = f"claim{'s' * (len(set(doubtful)) > 1)} {listed(doubtful)}"
+    return f"{text} That is not clear in {count} that hold{'s' * (len(doubtful) == 1)}, for {which}."
 
 
 def _named(records: Records, other) -> dict:
