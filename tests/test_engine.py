@@ -271,9 +271,10 @@ def gone(processes):
 def test_signals_leave_no_committed_run_and_no_kernel(long_run, number, status):
     process, folder, family = long_run
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)  # as a terminal's Ctrl-C does
-    _, error = process.communicate(timeout=30)
+    out, error = process.communicate(timeout=30)
     assert process.returncode == status
     assert error == "latent-report: stopped; finished runs are kept, run the command again to continue\n"
+    assert re.search(r"^0 of [12] runs ended in ", out, re.MULTILINE)
     assert gone(family)
     assert all(path.name.endswith(".partial") for path in (folder / "runs").iterdir())
     assert not list((folder / "runs").glob("*/error.txt")), "interrupted, not failed"

@@ -8,11 +8,12 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 
+import nbformat
 import psutil
 import pytest
 
 from lib.notebooks import NOTEBOOK_DIR, ROOT
-from lib.study import job, plan
+from lib.study import job, kernel, plan
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks only where that is safe")
 
@@ -164,8 +165,6 @@ thread.join()
 
 
 def test_a_forked_kernel_is_as_fresh_as_one_that_is_started(tmp_path):
-    import nbformat
-
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, source := tmp_path / "tiny.ipynb")
@@ -181,3 +180,23 @@ def test_a_forked_kernel_is_as_fresh_as_one_that_is_started(tmp_path):
     assert started["folder"] == str(tmp_path)
     assert not started["modules"]
     assert not started["inherited"]
+
+
+def test_a_notebook_is_not_written_for_every_cell_but_whole_at_the_end(tmp_path, monkeypatch):
+    from papermill import PapermillExecutionError, engines
+
+    whole, written = engines.write_ipynb, []
+    monkeypatch.setattr(engines, "write_ipynb", lambda *words: written.append(whole(*words)))
+    cells = [nbformat.v4.new_code_cell(words) for words in ("1", "2", "3", "1 / 0", "5")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), source := tmp_path / "a.ipynb")
+    monkeypatch.setattr(kernel, "SAVE_SECONDS", 3600.0)
+    with pytest.raises(PapermillExecutionError):
+        kernel.execute(source, output := tmp_path / "out.ipynb", {})
+    assert len(written) == 2, "when it begins and when it ends"
+    kept = [cell for cell in nbformat.read(output, as_version=4).cells if cell.source in ("1", "2", "3", "1 / 0")]
+    assert [cell.outputs[0].get("ename", "a number") for cell in kept] == ["a number"] * 3 + ["ZeroDivisionError"]
+    written.clear()
+    monkeypatch.setattr(kernel, "SAVE_SECONDS", 0.0)
+    with pytest.raises(PapermillExecutionError):
+        kernel.execute(source, output, {})
+    assert len(written) == 2 + 2 * 4, "before and after each cell that ran, too"

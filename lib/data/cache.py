@@ -13,8 +13,8 @@ from lib.data.download import folder as data_folder
 from lib.errors import UserError
 from lib.notebooks import ROOT
 
-# Of the two datasets that need no download, as the pinned packages make them: a first run would train a classifier for
-# 40 s. tests/test_kept.py says how they are renewed.
+# What the pinned packages make of the two datasets that need no download, which would take a first run 40 s; and the
+# classifiers that scored published runs, so that others are on their scale. tests/test_kept.py says how to renew it.
 KEPT = ROOT / "lib" / "scores" / "kept"
 
 
