@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -82,7 +83,7 @@ def test_what_publishes_the_reports_lists_them(tmp_path):
         (tmp_path / "reports" / name).mkdir(parents=True)
         for file in ("summary.json", "index.html"):
             (tmp_path / "reports" / name / file).symlink_to(ROOT / "reports" / name / file)
-    command = step.replace(".venv/bin/python", sys.executable)
+    command = step.replace(".venv/bin/python", shlex.quote(sys.executable))
     subprocess.run(command, shell=True, check=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)})
     page = (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
     assert all(f'href="{name}/index.html"' in page for name in ("homework", "architectures"))
