@@ -177,6 +177,11 @@ def at(setting: str, value: Any) -> str:
     return f"{text} {NAMES.get(setting, setting)}" if setting in ("latent_dim", "epochs") else f"{setting} {text}"
 
 
+def quantile(count: int, below: float) -> float:
+    """Of Student's t for a mean of `count` values."""
+    return float(stdtrit(count - 1, below))
+
+
 def half_interval(values: Sequence[float], below: float, width: float | None = None) -> float:
     """Half the width of an interval around the mean of two values or more.
 
@@ -184,5 +189,5 @@ def half_interval(values: Sequence[float], below: float, width: float | None = N
         below: how probable it is that the true mean lies below the upper end.
         width: the same in standard errors; by default Student's t.
     """
-    width = stdtrit(len(values) - 1, below) if width is None else width
+    width = quantile(len(values), below) if width is None else width
     return float(width * stdev(values) / math.sqrt(len(values)))

@@ -10,8 +10,9 @@ supported; if one fails, it is refuted; otherwise it is undecided.
 In two cases there is no decision, and the report only says which way the numbers point:
 - "no verdict": the runs used other data than the write-up, or fewer than 1,000 images are behind a number. Copies of
   the write-up's images that were stored with loss count as its data, but a verdict that rests on them names them;
-- "undecided": there are fewer than three seeds, or the seeds differ too much, or the study lacks runs for some of the
-  comparisons (a claim that is `partly` tested needs only one comparison for each of its parts).
+- "undecided": there are fewer than three seeds, or the seeds differ too much, or the classifiers disagree, or the study
+  lacks runs for some of the comparisons (a claim that is `partly` tested needs only one comparison for each of its
+  parts). If the seeds differ too much, the report says how many with the same mean and spread would decide.
 """
 
 import itertools
@@ -21,10 +22,11 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from lib.report.measures import EFFECTS, MEASURES, RULES, Measure, timed
-from lib.series import CONFIDENCE, by_classifier, half_interval, scorer
+from lib.series import CONFIDENCE, by_classifier, half_interval, quantile, scorer
 
 LEFT_OPEN = RULES["left_open"]
 MIN_SEEDS = 3
+MOST_SEEDS = 100  # a test that would need more is too close to call
 MIN_SAMPLES = 1000  # images behind a number; below, no verdict
 WORDS = ("supported", "refuted", "undecided", "no verdict")
 
@@ -122,6 +124,16 @@ class Outcome:
         return self._judged("disputed") == "disputed"
 
     @property
+    def seeds_needed(self) -> float:
+        """How many seeds would decide the test if their effects had the mean and the spread of these."""
+        least, kind = self.test.measure.minimum, self.test.kind
+        for seeds in range(self.seeds, MOST_SEEDS + 1):
+            width = quantile(seeds, CONFIDENCE) * math.sqrt(self.seeds / seeds)
+            if judge(self.effects, kind, least, width) != "open":
+                return seeds
+        return math.inf
+
+    @property
     def there(self) -> str:
         """Whether there is any effect, be it smaller than claimed."""
         if self.hindrance or self.seeds < MIN_SEEDS:
@@ -212,7 +224,7 @@ def verdict(claim: Claim, results: Sequence[dict]) -> Verdict:
     found = tuple(one for test in claim.tests if (one := outcome(test, results)).effects)
     if not found:
         return Verdict(claim, (), "undecided", "no runs to compare")
-    points_to = _combined([one.points_to for one in found])
+    points_to = _combined([one.points_to for one in found]).replace("undecided", "")
     if hindrance := next((one.hindrance for one in found if one.hindrance), ""):
         return Verdict(claim, found, "no verdict", hindrance, points_to)
     if (seeds := min(one.seeds for one in found)) < MIN_SEEDS:
@@ -221,7 +233,7 @@ def verdict(claim: Claim, results: Sequence[dict]) -> Verdict:
     if (missing := _missing(claim, found)) and word != "refuted":
         return Verdict(claim, found, "undecided", f"no runs for {missing}", points_to)
     if word == "undecided":
-        why = "the classifiers disagree" if any(one.disputed for one in found) else "the seeds differ too much"
+        why = "the classifiers disagree" if any(one.disputed for one in found) else _too_few(found)
         return Verdict(claim, found, word, why, points_to)
     return Verdict(claim, found, word)
 
@@ -230,6 +242,15 @@ def _combined(outcomes: Sequence[str]) -> str:
     if "fails" in outcomes:
         return "refuted"
     return "supported" if all(one == "holds" for one in outcomes) else "undecided"
+
+
+def _too_few(found: Sequence[Outcome]) -> str:
+    """Why seeds do not decide, and how many would: one test that fails is enough, else all must hold."""
+    still = [one for one in found if one.decided == "open"]
+    failing = [one.seeds_needed for one in still if one.points_to == "fails"]
+    needed = min(failing) if failing else max(one.seeds_needed for one in still)
+    enough = f"{needed} seeds" if needed <= MOST_SEEDS else f"not even {MOST_SEEDS} seeds"
+    return f"the seeds differ too much; with this mean and spread, {enough} would decide"
 
 
 def _missing(claim: Claim, found: Sequence[Outcome]) -> str:
