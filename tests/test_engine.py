@@ -27,7 +27,7 @@ def test_one_run_of_each_dataset_goes_first_then_the_longest():
     ordered = engine.in_order(list(demo.runs), expected := engine.costs(demo.runs, 1))
     assert {run.name for run in ordered} == {run.name for run in demo.runs}
     assert {run.settings.dataset for run in ordered[:2]} == {"digits", "shapes"}
-    others = [expected[run.name].total for run in ordered[2:]]
+    others = [(expected[run.name].total, run.settings.width) for run in ordered[2:]]
     assert others == sorted(others, reverse=True)
     for run in ordered[:2]:
         alike = [expected[one.name].total for one in demo.runs if one.settings.dataset == run.settings.dataset]

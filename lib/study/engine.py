@@ -129,9 +129,9 @@ def costs(todo: Sequence[PlannedRun], threads: int, trained: Collection[str] = (
 
 
 def in_order(todo: Sequence[PlannedRun], expected: dict[str, Cost]) -> list[PlannedRun]:
-    """The longest first, but before all others one of each dataset: it trains the classifier that the others of its
-    dataset need, who would else wait for it side by side."""
-    longest = sorted(todo, key=lambda run: -expected[run.name].total)
+    """The longest first, of equally long ones the widest, but before all others one of each dataset: it trains the
+    classifier that the others of its dataset need, who would else wait for it side by side."""
+    longest = sorted(todo, key=lambda run: (-expected[run.name].total, -run.settings.width))
     first = {run.settings.dataset: run for run in reversed(longest)}
     return sorted(longest, key=lambda run: first[run.settings.dataset] is not run)
 
