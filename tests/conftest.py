@@ -69,6 +69,7 @@ def command(*words):
     """What a command line does, without a process of its own: its status and what it prints."""
     from lib.__main__ import main
 
+    os.environ["PYTEST_CURRENT_TEST"] = "any"  # the next test may take over this one's worker: same environment
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as error:
         status = main([*map(str, words)])
     return SimpleNamespace(returncode=status, stdout=out.getvalue(), stderr=error.getvalue())
