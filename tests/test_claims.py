@@ -336,6 +336,7 @@ def test_an_order_by_the_distance_counts_only_if_all_classifiers_agree():
     found = verdict(6, better(3.2, 7.0))
     assert (found.word, found.why, found.points_to) == ("undecided", "the classifiers disagree", "")
     assert [one.there for one in found.outcomes] == ["yes", "classifiers disagree"]
+    assert verdict(6, better(3.2, 4.7)).why == "the classifiers disagree about the size of the effect"
 
 
 def test_runs_of_which_some_were_scored_by_one_classifier_are_compared_by_that():

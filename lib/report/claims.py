@@ -233,8 +233,7 @@ def verdict(claim: Claim, results: Sequence[dict]) -> Verdict:
     if (missing := _missing(claim, found)) and word != "refuted":
         return Verdict(claim, found, "undecided", f"no runs for {missing}", points_to)
     if word == "undecided":
-        why = "the classifiers disagree" if any(one.disputed for one in found) else _too_few(found)
-        return Verdict(claim, found, word, why, points_to)
+        return Verdict(claim, found, word, _disputed(found) or _too_few(found), points_to)
     return Verdict(claim, found, word)
 
 
@@ -242,6 +241,12 @@ def _combined(outcomes: Sequence[str]) -> str:
     if "fails" in outcomes:
         return "refuted"
     return "supported" if all(one == "holds" for one in outcomes) else "undecided"
+
+
+def _disputed(found: Sequence[Outcome]) -> str:
+    """Whether classifiers disagree, and if only about sizes; '' if they agree."""
+    there = {one.there for one in found if one.disputed}
+    return "the classifiers disagree" + " about the size of the effect" * (there == {"yes"}) if there else ""
 
 
 def _too_few(found: Sequence[Outcome]) -> str:
