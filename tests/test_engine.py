@@ -340,6 +340,18 @@ def test_the_progress_table_has_a_row_for_each_run_at_work():
     assert whole[:8] == ["0", "of", "2", "ended,", "0", "failed,", "2", "running;"]
 
 
+def test_a_continued_run_is_counted_with_the_seconds_that_it_took_here(tmp_path, study, npz):
+    path = study(f"notebooks: {{gan_mnist: {{defaults: {TINY}, runs: [{{dataset: {npz()}}}]}}}}")
+    (run,) = plan.read(str(path), out=str(tmp_path / "out")).runs
+    synthetic.write(run)
+    file = run.folder / "result.json"
+    result = json.loads(file.read_text())
+    file.write_text(json.dumps(result | {"continued_after": [3], "seconds": result["seconds"] | {"fit": 900.0}}))
+    shown = progress.Progress({run.name: progress.Cost(10, 5)}, 1)
+    shown.trained(run, 60.0)
+    assert shown.seconds["fit"] == 60.0
+
+
 def test_memory_is_shared_out_but_leaves_each_run_what_it_needs():
     limits = engine.Limits()
     total = psutil.virtual_memory().total

@@ -135,7 +135,8 @@ class Progress:
     def trained(self, run: PlannedRun, seconds: float) -> str:
         """What a run that was trained here has taken, in words; the pace is learnt from it."""
         result = runs.read_result(run.folder)
-        self.seconds.update({**result["seconds"], "all": seconds})
+        fit = min(result["seconds"]["fit"], seconds)  # of a continued run the record has earlier seconds too
+        self.seconds.update({**result["seconds"], "fit": fit, "all": seconds})
         if not result["continued_after"]:
             self.pace.ended(run.name, result["seconds"]["fit"], seconds)
         start, first = (result["seconds"].get(name, 0.0) for name in ("start", "first_step"))
