@@ -90,8 +90,8 @@ def test_seeds_are_the_homework_three_times(npz, study):
     mnist, cifar = npz(1, 28, 800, "m.npz"), npz(3, 32, 800, "c.npz")
     path = study(f"extends: {plan.PARAMETERS_DIR / 'seeds.yaml'}\ndatasets: {{mnist: {mnist}, cifar10: {cifar}}}\n")
     read = plan.read(str(path))
-    assert len(read.runs) == 75
-    assert {len(panel) for figure in read.figures for panel in figure.runs} == {3, 6}
+    assert len(read.runs) == 93
+    assert {len(panel) for figure in read.figures for panel in figure.runs} == {3, 12}
     assert len(plan.read(str(path), {"seed": 0}).runs) == 22
 
 

@@ -11,7 +11,7 @@ from lib.report import claims, records
 from lib.report import page as report
 from lib.study import plan
 
-PUBLISHED = ("homework", "architectures", "seeds", "seeds_long", "small")
+PUBLISHED = ("homework", "architectures", "seeds", "small")
 FOLDER = plan.REPORTS_DIR / "homework"
 README = (plan.REPORTS_DIR.parent / "README.md").read_text(encoding="utf-8")
 
