@@ -202,12 +202,12 @@ def picture(image: bytes, form: str, size: tuple[int, int], alt: str, kind: str 
     return {"src": source, "width": size[0], "height": size[1], "alt": alt, "kind": kind}
 
 
-def drawing(figure: figures.Figure, form: str = "svg+xml") -> dict:
-    """A chart: as SVG, or as a PNG of few colours if it has very many points."""
-    if form == "svg+xml":
-        return picture(_slim(figure.svg()), form, figure.size, figure.alt, "chart")
-    few = Image.open(io.BytesIO(figure.png())).convert("RGB").quantize(128)
-    return picture(_saved(few, "PNG", optimize=True), "png", figure.size, figure.alt, "chart")
+def drawing(figure: figures.Figure, crowded: bool = False) -> dict:
+    """A chart as SVG. Args: crowded: it has very many points, so that pixels of few colours take less."""
+    if not crowded:
+        return picture(_slim(figure.svg()), "svg+xml", figure.size, figure.alt, "chart")
+    few = Image.open(io.BytesIO(figure.png())).convert("RGB").quantize(128).convert("RGB")
+    return picture(_lossless(few), "webp", figure.size, figure.alt, "chart")
 
 
 def _slim(svg: bytes) -> bytes:

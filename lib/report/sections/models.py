@@ -218,7 +218,8 @@ def _fitted(samples: dict) -> list[dict]:
 
 def _latent_map(one: Record, samples: dict) -> list[dict]:
     names = ("z1", "z2") if one.settings.latent_dim <= 2 else ("principal component 1", "principal component 2")
-    return [{"picture": drawing(figures.latent_map(samples["latent_map"], samples.get("labels"), names), "png")}]
+    drawn = figures.latent_map(samples["latent_map"], samples.get("labels"), names)
+    return [{"picture": drawing(drawn, crowded=True)}]
 
 
 def _course(group: list[Record]) -> tuple[figures.History, figures.History | None]:
