@@ -386,7 +386,7 @@ def test_a_run_that_kept_one_grid_has_a_plain_gallery(made):
 
 def test_a_curve_of_several_seeds_is_their_mean_with_a_band(made, monkeypatch):
     drawn = []
-    monkeypatch.setattr(sections.models, "drawing", lambda *_: NOT_DRAWN)
+    monkeypatch.setattr(sections.models, "drawing", lambda *_, **__: NOT_DRAWN)
     monkeypatch.setattr(figures, "training", lambda history, *_, band=None, **__: drawn.append((history, band)))
     found = made("[{seed: [0, 1, 2]}, {latent_dim: 3}]")
     sections.model(found, "GAN")
@@ -592,7 +592,7 @@ SHOWN = {"test_loss": "loss", "jsd_test": "jsd", "jsd_fresh": "jsd"}  # by metri
 
 
 def test_no_claim_cites_a_figure_that_does_not_show_what_it_compares(tmp_path, monkeypatch):
-    monkeypatch.setattr(sections.models, "drawing", lambda *_: NOT_DRAWN)
+    monkeypatch.setattr(sections.models, "drawing", lambda *_, **__: NOT_DRAWN)
     text = f"extends: {plan.PARAMETERS_DIR / 'homework.yaml'}\ndatasets: {{mnist: digits, cifar10: shapes}}\n"
     (tmp_path / "s.yaml").write_text(text)
     study = plan.read(str(tmp_path / "s.yaml"), out=str(tmp_path))
@@ -671,7 +671,7 @@ def every_piece(found):
 def test_records_that_lack_numbers_or_have_constant_ones_are_shown(made, notebook, change, monkeypatch):
     draw = sections.models.drawing  # of what changes here, heat maps alone are drawn: that takes longest
     monkeypatch.setattr(
-        sections.models, "drawing", lambda one, *form: draw(one, *form) if "Heat map" in one.alt else NOT_DRAWN
+        sections.models, "drawing", lambda one, **how: draw(one, **how) if "Heat map" in one.alt else NOT_DRAWN
     )
     runs = "[{latent_dim: [2, 3], width: [8, 16]}, {latent_dim: 5, seed: [0, 1, 2]}]"
     found = made(runs, notebook=notebook, canonical=True)
@@ -760,7 +760,7 @@ def test_runs_with_numbers_of_earlier_code_are_shown_and_named(tmp_path):
 
 
 def test_homework_has_seventeen_figures(tmp_path, monkeypatch):
-    monkeypatch.setattr(sections.models, "drawing", lambda *_: NOT_DRAWN)
+    monkeypatch.setattr(sections.models, "drawing", lambda *_, **__: NOT_DRAWN)
     homework = plan.PARAMETERS_DIR / "homework.yaml"
     (tmp_path / "s.yaml").write_text(f"extends: {homework}\ndatasets: {{mnist: digits, cifar10: shapes}}\n")
     study = plan.read(str(tmp_path / "s.yaml"), out=str(tmp_path))
