@@ -151,7 +151,7 @@ def clause(label: str, setting: str, found: Sequence[Change], first: bool = True
     spread = _compared(one, "the spread between seeds" if first else "its spread")
     ends = f" from {start} to {end}{unit}," if first else ""
     if one.disputed:
-        return f"the {name} changes{ends} by {_size(one, unit, signed=True)}, but the classifiers disagree"
+        return f"the {name} changes{ends} by {_size(one, unit, signed=True)}, but not clearly by every classifier"
     if not one.clear:
         return f"the {name} {_unclear(one, ends, unit)}{spread}"
     text = f"the {name} {verb(one)}{ends} by {_size(one, unit)}"

@@ -12,7 +12,7 @@ from lib.series import APART, NAMES, Series, apart, at, marks, series
 
 MOST = 3  # settings of one panel
 DRAWN = 4  # lines of one chart
-DISPUTED = "closer or further by different classifiers"
+DISPUTED = "clearly different by some classifiers only"
 
 
 @dataclass(frozen=True, eq=False)
