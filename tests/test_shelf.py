@@ -343,7 +343,7 @@ def test_of_a_study_with_numbers_only_the_numbers_are_compared(in_lab):
     assert "`frechet`" in texts(compare)
     table = shelf.Shelf("small").table()
     names = dict(children(table, ipywidgets.Dropdown)[0].options)
-    assert "seeds (66 runs, numbers only)" in names
+    assert "seeds (93 runs, numbers only)" in names
     assert "small (7 runs)" in names
 
 
