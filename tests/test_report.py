@@ -503,6 +503,20 @@ def test_images_stored_with_loss_are_named_wherever_their_numbers_stand(made, mo
     assert [one.state for one in records.of(str(found.study.path), str(found.study.folder)).done] == ["stale"] * 2
 
 
+@pytest.mark.parametrize("epochs", [50, 9])
+def test_only_where_other_runs_are_told_of_does_the_answer_say_so(tmp_path, monkeypatch, epochs):
+    monkeypatch.setattr(plan, "PARAMETERS_DIR", tmp_path)
+    text = "notebooks: {{vae_mnist: {{defaults: {{dataset: digits}}, runs: [{{latent_dim: [2, 10], {}}}]}}}}\n"
+    (tmp_path / "one.yaml").write_text(text.format("epochs: 50") + "evidence: [seeds]\n")
+    (tmp_path / "seeds.yaml").write_text(text.format(f"epochs: {epochs}, seed: [1, 2]"))
+    for name in ("one", "seeds"):
+        for run in plan.read(name, out=str(tmp_path / "out" / name)).runs:
+            synthetic.write(run)
+    answer = sections.answer(records.of("one", str(tmp_path / "out" / "one")))
+    assert "In brackets: the change of the Fréchet distance" in answer
+    assert ("which may be shorter than others" in answer) == (epochs == 9)
+
+
 def test_claims_are_tested_on_the_runs_of_other_studies_too(tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "PARAMETERS_DIR", tmp_path)
     text = "title: {0}\nnotebooks: {{vae_mnist: {{defaults: {{dataset: digits, width: 512}}, runs: [{1}]}}}}\n"

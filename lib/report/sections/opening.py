@@ -57,7 +57,8 @@ def answer(records: Records) -> str:
     settings = dict.fromkeys(name for one in shown for name in one.settings)
     question = f"What do{'es' * (len(settings) == 1)} {listed(ASKED.get(name, name) for name in settings)} do?"
     made = [_panel(one) for one in shown]
-    return parts().answer(question if settings else "Samples and numbers", panels.summary(shown), made)
+    own = all(found[0].own for one in shown for metric in one.series.values() for found in metric.values())
+    return parts().answer(question if settings else "Samples and numbers", panels.summary(shown), made, own)
 
 
 def _panel(one: panels.Panel) -> dict:
