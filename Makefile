@@ -1,11 +1,11 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Both first make .venv and install the pinned packages.
 PYTHON ?= python3
 STUDY ?= homework
-JOBS ?= 3
+JOBS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# JOBS processes of one thread each: for two cores, one more, because some wait for processes that they have started.
-# Each takes whole files, whose tests share what is slow to make, in conftest.py's order.
+# JOBS processes of one thread each (on two cores, three were no faster). Each takes whole files, whose tests share what is
+# slow to make, in conftest.py's order.
 TESTS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
