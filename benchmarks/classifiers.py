@@ -35,5 +35,8 @@ def report(runs: pd.DataFrame) -> str:
 
 
 if __name__ == "__main__":
-    for name, runs in finished.table(sys.argv[1]).dropna(subset=SCORES).groupby("dataset"):
+    every = finished.table(sys.argv[1])
+    if missing := [name for name in SCORES if name not in every]:
+        sys.exit(f"{sys.argv[1]}: none of its runs has {' and '.join(missing)}; latent-report evaluate computes them")
+    for name, runs in every.dropna(subset=SCORES).groupby("dataset"):
         print(f"{name}\n\n{report(runs)}")

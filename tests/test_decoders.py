@@ -414,3 +414,23 @@ def test_a_study_without_networks_says_so(tmp_path):
     found = records.collect(study)
     assert "has its networks here" in sections.decoders(found)
     assert "are not here" in sections.quiz(found)
+
+
+def test_weights_rounded_in_blocks_are_those_rounded_row_by_row(monkeypatch):
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(400, 5)) @ rng.normal(size=(5, 23)) + 0.3 * rng.normal(size=(400, 23))).astype(np.float32)
+    one = {"op": "linear", "weights": rng.normal(size=(23, 6)), "bias": rng.normal(size=6)}
+    scale = np.full(6, 0.2, np.float32)
+    found = []
+    for block in (1, 5, 23):
+        monkeypatch.setattr(operations, "BLOCK", block)
+        found.append(operations._rounded(one, one["weights"], scale, x))
+    plain = np.round(one["weights"] / scale)
+    for weights, bias in found:
+        np.testing.assert_array_equal(weights, found[0][0])
+        np.testing.assert_allclose(bias, found[0][1], rtol=1e-4)
+    errors = [
+        np.abs(x @ (each * scale) + b - x @ one["weights"] - one["bias"]).mean()
+        for each, b in ((plain, one["bias"]), found[0])
+    ]
+    assert errors[1] < errors[0] / 2

@@ -125,7 +125,8 @@ class Outcome:
 
     @property
     def seeds_needed(self) -> float:
-        """How many seeds would decide the test if their effects had the mean and the spread of these."""
+        """How many seeds would decide the test if their effects had the mean and the spread of these, which are by the
+        first classifier; infinity for more than MOST_SEEDS."""
         least, kind = self.test.measure.minimum, self.test.kind
         for seeds in range(self.seeds, MOST_SEEDS + 1):
             width = quantile(seeds, CONFIDENCE) * math.sqrt(self.seeds / seeds)
